@@ -1,0 +1,88 @@
+# `make` alone lists the targets.
+PYTHON ?= python3
+BIN := .venv/bin
+JAR_SETS := kafka s3 mysql flink spark
+DEPENDENCY_PLUGIN := org.apache.maven.plugins:maven-dependency-plugin:3.8.1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lock demo check unit test soak format up down status clean
+
+##@ Start
+setup: .venv/.done .jars/.done ## Make .venv with the meterbeat command and fetch the jars; once
+
+demo: setup ## Run the whole platform on real engines and prove its totals
+	@$(BIN)/meterbeat demo
+
+##@ Work
+check: setup ## Lint, types and the rules between rooms
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+unit: setup ## The pure tests only, in seconds
+	$(BIN)/pytest -q tests/unit tests/tidy
+
+test: check ## Everything but the soak tests: unit, contract and journey on real engines
+	$(BIN)/pytest -m "not soak"
+
+soak: setup ## Repeats and long runs
+	$(BIN)/pytest -m soak
+
+format: setup ## Put the code into its one form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: setup ## Pin every dependency of requirements.in, with hashes and without addresses
+	$(BIN)/pip install -q uv
+	$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --no-annotate \
+		--python-version 3.11 --python-platform linux requirements.in -o requirements.lock
+
+##@ Services
+up: setup ## Start Kafka, Redis, MySQL, S3 and Flink
+	@$(BIN)/meterbeat up
+
+down: setup ## End what `up` started
+	@$(BIN)/meterbeat down
+
+status: setup ## Tell which services run
+	@$(BIN)/meterbeat status
+
+clean: ## Remove the data of local services (.meterbeat)
+	@if [ -x $(BIN)/meterbeat ]; then $(BIN)/meterbeat down; fi
+	rm -rf .meterbeat
+
+help:
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+.venv/.done: requirements.lock pyproject.toml | prerequisites
+	@echo "making .venv (about two minutes, once)"
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+.jars/.done: $(JAR_SETS:%=infra/%/pom.xml) stream/decoder/pom.xml $(wildcard stream/decoder/src/main/java/meterbeat/*.java) | prerequisites
+	@mkdir -p .jars/stream
+	@for set in $(JAR_SETS); do \
+		echo "fetching the jars of $$set"; \
+		rm -rf .jars/$$set; \
+		mvn -q -B -f infra/$$set/pom.xml $(DEPENDENCY_PLUGIN):copy-dependencies \
+			-DoutputDirectory=$(CURDIR)/.jars/$$set || exit 1; \
+	done
+	@echo "building the decoder"
+	@mvn -q -B -f stream/decoder/pom.xml package
+	@mv stream/decoder/target/decoder-*.jar .jars/stream/
+	@rm -rf stream/decoder/target
+	@touch $@
+
+.PHONY: prerequisites
+prerequisites:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null \
+		|| { echo "error: $(PYTHON) is not Python 3.11 or 3.12; install one, or name it: make PYTHON=python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+		|| { echo "error: $(PYTHON) has no venv module; install python3-venv" >&2; exit 1; }
+	@command -v java >/dev/null || { echo "error: java is missing; install Java 17 or newer" >&2; exit 1; }
+	@java -version 2>&1 | awk -F'[".]' '/version/ {exit !($$2 >= 17)}' \
+		|| { echo "error: java is older than 17; install Java 17 or newer" >&2; exit 1; }
+	@command -v mvn >/dev/null || { echo "error: mvn is missing; install Maven" >&2; exit 1; }

@@ -1,0 +1,12 @@
+"""The topic of messages that are no heartbeats: original key and value bytes, origin in the headers.
+
+(topic, partition, offset) identifies a dead letter: after a crash the same one may be written again,
+and a reader counts it once.
+"""
+
+TOPIC = "dead-letter"
+HEADER_TOPIC = "topic"
+HEADER_PARTITION = "partition"
+HEADER_OFFSET = "offset"
+HEADER_TIMESTAMP = "timestamp-ms"
+HEADER_REASON = "reason"

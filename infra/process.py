@@ -1,0 +1,146 @@
+"""A local service as a process: started once, remembered by process id, ended only if we started it."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+START_S_MAX = 90
+STOP_S_MAX = 20
+LOG_TAIL_LINES = 8
+
+
+class ServiceError(RuntimeError):
+    """A service that cannot be started or reached: names it, its address and the remedy."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Service:
+    """How to run one service. `ready` answers True once it serves; it must not raise or block for long."""
+
+    name: str
+    folder: pathlib.Path
+    command: Sequence[str]
+    ports: Mapping[str, int]  # setting or purpose -> port on 127.0.0.1
+    ready: Callable[[], bool]
+    env: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    prepare: Callable[[], None] = lambda: None  # data folders and configuration, safe to repeat
+
+    @property
+    def log_path(self) -> pathlib.Path:
+        """Where the service's output goes."""
+        return self.folder / "service.log"
+
+    @property
+    def pid_path(self) -> pathlib.Path:
+        """Where its process id and start time are kept."""
+        return self.folder / "service.pid"
+
+    def pid(self) -> int | None:
+        """Return the process id if the process that we started still runs, else None."""
+        return recorded_pid(self.pid_path)
+
+    def start(self) -> bool:
+        """Start the service unless it runs; return whether it was started. Does not wait until it serves.
+
+        :raises ServiceError: if one of its ports is taken by another process.
+        """
+        if self.pid():
+            return False
+        for purpose, port in self.ports.items():
+            if port_answers(port):
+                raise ServiceError(
+                    f"{self.name}: port {port} ({purpose}) is taken by another process; "
+                    f"end that process or set METERBEAT_PORT_BASE"
+                )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.prepare()
+        with self.log_path.open("ab") as log:
+            process = subprocess.Popen(
+                self.command,
+                cwd=self.folder,
+                env={**os.environ, **self.env},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.pid_path.write_text(json.dumps({"pid": process.pid, "started_at": started_at(process.pid)}))
+        return True
+
+    def wait(self) -> None:
+        """Wait until the service serves.
+
+        :raises ServiceError: with the last lines of its log if it ends or takes too long.
+        """
+        deadline = time.monotonic() + START_S_MAX
+        while not self.ready():
+            if not self.pid():
+                raise ServiceError(f"{self.name} ended at start; {self._tail()}")
+            if time.monotonic() > deadline:
+                raise ServiceError(f"{self.name} does not answer after {START_S_MAX} s; {self._tail()}")
+            time.sleep(0.1)
+
+    def stop(self) -> bool:
+        """End the service if we started it; return whether there was anything to end."""
+        return stop_recorded(self.pid_path)
+
+    def _tail(self) -> str:
+        lines = self.log_path.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
+        return f"the end of {self.log_path}:\n  " + "\n  ".join(lines)
+
+
+def recorded_pid(pid_path: pathlib.Path) -> int | None:
+    """Return the process id kept in a file if that very process still runs, else None."""
+    try:
+        record = json.loads(pid_path.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    return record["pid"] if started_at(record["pid"]) == record["started_at"] else None
+
+
+def stop_recorded(pid_path: pathlib.Path) -> bool:
+    """End the process whose id a file keeps; return whether there was anything to end."""
+    pid = recorded_pid(pid_path)
+    if pid:
+        end(pid)
+    pid_path.unlink(missing_ok=True)
+    return pid is not None
+
+
+def started_at(pid: int) -> int | None:
+    """Return when a process started, in clock ticks since boot; None if it does not run.
+
+    A process id alone may have been given to another process meanwhile.
+    """
+    try:
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] == "Z" else int(fields[19])
+
+
+def end(pid: int) -> None:
+    """Ask a process and those it started to end, and after STOP_S_MAX make them."""
+    with contextlib.suppress(ChildProcessError, ProcessLookupError):
+        os.killpg(pid, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_S_MAX
+        while started_at(pid) is not None and time.monotonic() < deadline:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+            time.sleep(0.05)
+        os.killpg(pid, signal.SIGKILL)
+
+
+def port_answers(port: int) -> bool:
+    """Return whether something listens on a port of 127.0.0.1."""
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
