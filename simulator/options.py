@@ -1,0 +1,63 @@
+"""What the command line's words mean: instants and rates. Pure; `now` is an argument."""
+
+import dataclasses
+import datetime
+
+DAY_MS = 86_400_000
+
+
+class OptionError(ValueError):
+    """A word on the command line that cannot be understood."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Rate:
+    """How fast a run goes; exactly one of three."""
+
+    unlimited: bool = False
+    real_time: bool = False
+    heartbeats_s: float = 0.0
+
+    @classmethod
+    def parse(cls, text: str) -> "Rate":
+        """Read `max`, `real-time` or a number of heartbeats a second.
+
+        :raises OptionError: saying so.
+        """
+        if text == "max":
+            return cls(unlimited=True)
+        if text == "real-time":
+            return cls(real_time=True)
+        try:
+            rate = float(text)
+        except ValueError:
+            rate = 0.0
+        if not 0 < rate < float("inf"):
+            raise OptionError(f"--rate is {text!r}. Give real-time, max or a number of heartbeats a second")
+        return cls(heartbeats_s=rate)
+
+    def speed(self, fleet_heartbeats_s: float) -> float | None:
+        """Return event time over wall time for a fleet that sends so much; None for no limit."""
+        if self.unlimited:
+            return None
+        return 1.0 if self.real_time else self.heartbeats_s / fleet_heartbeats_s
+
+
+def instant_ms(option: str, text: str, now_ms: int) -> int:
+    """Read `now`, `yesterday` (its 00:00Z) or an ISO-8601 instant with Z or an offset.
+
+    :raises OptionError: naming the option.
+    """
+    if text == "now":
+        return now_ms
+    if text == "yesterday":
+        return now_ms // DAY_MS * DAY_MS - DAY_MS
+    try:
+        instant = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        raise OptionError(
+            f"{option} is {text!r}. Give now, yesterday, or an instant such as 2026-03-29T00:00:00Z"
+        )
+    return round(instant.timestamp() * 1_000)

@@ -1,0 +1,57 @@
+"""In which order a period's beats leave: spans of event time that all topics go through in lock-step."""
+
+import dataclasses
+from collections.abc import Iterator
+
+from infra.contracts.heartbeat import INTERVAL_MS
+from simulator.record_batch import ROWS_MAX
+from simulator.shapes import BEATS
+
+PACED_SPAN_MS = 100  # of wall time; short enough to be flat, long enough to fill batches
+
+
+@dataclasses.dataclass(frozen=True)
+class Span:
+    """Some slots (5 s since 1970) of one hour, and which of their phases."""
+
+    first_slot: int
+    slots: int
+    phase_from_ms: int
+    phase_to_ms: int
+
+    @property
+    def until_ms(self) -> int:
+        """The instant up to which all beats are sent once this span is."""
+        return (self.first_slot + self.slots - 1) * INTERVAL_MS + self.phase_to_ms
+
+
+def step_ms(users_per_partition: float, speed: float | None) -> int:
+    """Return how much event time one span covers: part of a slot, or whole slots.
+
+    `speed` is event time over wall time, None for as fast as possible.
+    """
+    step = 0.9 * ROWS_MAX / max(users_per_partition, 1) * INTERVAL_MS
+    if speed is not None:
+        step = min(step, speed * PACED_SPAN_MS)
+    if step >= INTERVAL_MS:
+        return min(int(step) // INTERVAL_MS, BEATS) * INTERVAL_MS
+    return max(int(step), 1)
+
+
+def spans(from_ms: int, to_ms: int | None, step: int) -> Iterator[Span]:
+    """Yield the spans of the period, without end if `to_ms` is None."""
+    at = from_ms
+    while to_ms is None or at < to_ms:
+        slot, phase = divmod(at, INTERVAL_MS)
+        slots = min(step // INTERVAL_MS, BEATS - slot % BEATS)
+        if to_ms is not None:
+            slots = min(slots, (to_ms - at) // INTERVAL_MS)
+        if phase == 0 and slots > 0:
+            span = Span(slot, slots, 0, INTERVAL_MS)
+        else:
+            phase_to = min(phase - phase % step + step, INTERVAL_MS)
+            if to_ms is not None:
+                phase_to = min(phase_to, to_ms - slot * INTERVAL_MS)
+            span = Span(slot, 1, phase, phase_to)
+        yield span
+        at = span.until_ms

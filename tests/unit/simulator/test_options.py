@@ -1,0 +1,43 @@
+import pytest
+
+from simulator.load_curves import PeriodError, check_period
+from simulator.options import OptionError, Rate, instant_ms
+
+NOON_MS = 1_774_785_600_000
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("now", NOON_MS),
+        ("yesterday", 1_774_656_000_000),
+        ("2026-03-29T12:00:00Z", 1_774_785_600_000),
+        ("2026-03-29T14:00:00.250+02:00", 1_774_785_600_250),
+    ],
+)
+def test_instants_are_read(text: str, expected: int) -> None:
+    assert instant_ms("--from", text, NOON_MS) == expected
+
+
+@pytest.mark.parametrize("text", ["2026-03-29", "2026-03-29T12:00:00", "soon"])
+def test_an_instant_without_a_zone_is_refused(text: str) -> None:
+    with pytest.raises(OptionError, match=f"--from is '{text}'"):
+        instant_ms("--from", text, NOON_MS)
+
+
+def test_rates_become_speeds() -> None:
+    assert Rate.parse("max").speed(600.0) is None
+    assert Rate.parse("real-time").speed(600.0) == 1.0
+    assert Rate.parse("150000").speed(600_000.0) == 0.25
+
+
+@pytest.mark.parametrize("text", ["fast", "0", "-5", "inf", "nan"])
+def test_a_wrong_rate_is_named(text: str) -> None:
+    with pytest.raises(OptionError, match=f"--rate is '{text}'"):
+        Rate.parse(text)
+
+
+def test_a_period_outside_the_curves_is_refused() -> None:
+    check_period(NOON_MS, NOON_MS)
+    with pytest.raises(PeriodError, match="--to is 2096"):
+        check_period(NOON_MS, 4_000_000_000_000)
