@@ -1,0 +1,7 @@
+"""The speed layer: heartbeats in, live state per user and region out, every heartbeat archived.
+
+Reads:   Kafka topics electricity, gas, water and tick
+Writes:  Redis hashes live:{user_id} and region:{code}; Kafka topic dead-letter; S3 prefix raw/
+Imports: infra, pyflink, kafka, redis, numpy, pandas, typer, rich
+Never:   the wall clock inside the job; a late heartbeat is judged by the watermark alone
+"""
