@@ -1,0 +1,142 @@
+"""The night as one story: look, recompute, conserve, curate, load, verify, switch."""
+
+import contextlib
+import dataclasses
+import datetime
+from collections.abc import Callable, Iterator
+
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
+
+from batch import conservation, failure, mysql_sink, s3_sink, s3_source, usage
+from batch.conservation import RegionTotal
+from batch.mysql_sink import Database, NightRow, Publication
+from batch.night import Night, NightRefused
+from batch.report import Report
+from batch.s3_source import Bucket, Found
+
+Stage = Callable[[str], contextlib.AbstractContextManager[None]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Recomputed:
+    """What a night came to: rows and master data held by Spark, sums and counts as plain numbers."""
+
+    rows: DataFrame  # the contract's columns
+    users: DataFrame
+    regions: DataFrame
+    counts: dict[str, int]
+    totals: list[RegionTotal]
+
+    @property
+    def usage_total(self) -> dict[str, int]:
+        """Usage by utility, in its unit."""
+        utilities = sorted({total.utility for total in self.totals})
+        return {
+            utility: sum(total.usage_total for total in self.totals if total.utility == utility)
+            for utility in utilities
+        }
+
+
+def run(
+    night: Night,
+    *,
+    bucket: Bucket,
+    database: Database,
+    start_spark: Callable[[], SparkSession],
+    stage: Stage,
+    published_at: datetime.datetime,
+) -> Report:
+    """Recompute and publish a night. Safe to repeat; readers see the old night or the new one.
+
+    :raises NightRefused: for everything that can be expected to go wrong; nothing is published then.
+    """
+    with stage("look"):
+        found = s3_source.look(bucket, night)
+        publication = Publication(database)
+    with contextlib.closing(publication):
+        if publication.has(night.previous) and not found.previous:
+            path = s3_source.curated_path(night.previous)
+            raise NightRefused(f"night {night.previous} is published, but {path} is not on S3; run it again")
+        with stage("start"):
+            spark = start_spark()
+        try:
+            with _refusals():
+                recomputed = _recompute(spark, night, bucket=bucket, found=found, stage=stage)
+                with stage("curate"):
+                    s3_sink.write_curated(recomputed.rows, bucket, night)
+                checksum = _load(recomputed, database, publication, stage)
+        finally:
+            spark.stop()
+        counts = recomputed.counts
+        with stage("switch"):
+            row = NightRow(counts["users"], counts["heartbeats"], recomputed.usage_total, checksum)
+            publication.switch(night, row, published_at)
+            publication.clear()
+    return Report(
+        night=str(night),
+        usage_total=recomputed.usage_total,
+        regions=len({total.region for total in recomputed.totals}),
+        first_night=not found.previous,
+        archive_objects=len(found.archive_keys),
+        archive_bytes=found.archive_bytes,
+        rows_checksum=checksum,
+        **counts,
+    )
+
+
+def _recompute(
+    spark: SparkSession, night: Night, *, bucket: Bucket, found: Found, stage: Stage
+) -> Recomputed:
+    """Return the night's rows, checked; reads every heartbeat once."""
+    users, regions = s3_source.read_users(spark, bucket), s3_source.read_regions(spark, bucket)
+    heartbeats = s3_source.read_heartbeats(spark, bucket, found)
+    previous = s3_source.read_previous(spark, bucket, night, found)
+    with stage("recompute"):
+        days = usage.meter_days(usage.meter_hours(heartbeats, night))
+        rows = usage.usage_days(days, previous, users).persist()
+        counts = _count(spark, rows, bucket, found)
+    if counts.pop("unsound"):
+        unsound = heartbeats.where(~usage.sound(night)).select(F.input_file_name()).limit(1).collect()
+        raise NightRefused(
+            f"archive object {unsound[0][0]} cannot be read: it holds heartbeats without user_id or "
+            f"register, or not sent on {night}"
+        )
+    if not counts["rows"]:
+        raise NightRefused(f"the archive of night {night} holds no heartbeat of a user in master data")
+    with stage("conserve"):
+        totals = conservation.assert_conserved(rows, regions)
+    return Recomputed(usage.published_rows(rows, night), users, regions, counts, totals)
+
+
+def _count(spark: SparkSession, rows: DataFrame, bucket: Bucket, found: Found) -> dict[str, int]:
+    """Recompute the rows and return their counts. Spark does not always name what it cannot read."""
+    try:
+        return usage.counts(rows)
+    except (PySparkException, Py4JError) as error:
+        said = failure.in_one_line(str(error))
+        name = None if failure.names_an_object(said) else s3_source.unreadable_object(spark, bucket, found)
+        raise NightRefused(f"object {name} cannot be read: {said}" if name else said) from None
+
+
+def _load(recomputed: Recomputed, database: Database, publication: Publication, stage: Stage) -> int:
+    """Stage everything in MySQL, hold it against what was sent, return the rows' checksum."""
+    frames = {"usage_days": recomputed.rows, "households": recomputed.users, "regions": recomputed.regions}
+    with stage("load"):
+        publication.prepare()
+        sent = {table: mysql_sink.load(frame, database, table) for table, frame in frames.items()}
+    with stage("verify"):
+        for table, (count, checksum) in sent.items():
+            publication.verify(table, count, checksum)
+    return sent["usage_days"][1]
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    """Turn what Spark says about its inputs into one line."""
+    try:
+        yield
+    except (PySparkException, Py4JError) as error:
+        raise NightRefused(failure.in_one_line(str(error))) from None

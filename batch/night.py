@@ -1,0 +1,53 @@
+"""A night: one closed UTC day, named by its date, and the refusal to publish it."""
+
+import dataclasses
+import datetime
+
+DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
+
+
+class NightRefused(RuntimeError):  # noqa: N818 - as the contracts name theirs
+    """A night that cannot be published as things are. Its message is one line; nothing was published."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Night:
+    """The UTC day [start_ms, end_ms), in ms since 1970."""
+
+    day: datetime.date
+
+    @classmethod
+    def closed(cls, day: datetime.date, now: datetime.datetime) -> "Night":
+        """Return the night of a day that is over at `now` (aware).
+
+        :raises NightRefused: if the day is not over.
+        """
+        today = now.astimezone(datetime.UTC).date()
+        if day >= today:
+            raise NightRefused(f"night {day} is not over: it is still {today} in UTC")
+        return cls(day)
+
+    def __str__(self) -> str:
+        return self.day.isoformat()
+
+    @property
+    def truth_until(self) -> datetime.datetime:
+        """The instant up to which this night is the truth: the day's end."""
+        midnight = datetime.time(tzinfo=datetime.UTC)
+        return datetime.datetime.combine(self.day + datetime.timedelta(days=1), midnight)
+
+    @property
+    def start_ms(self) -> int:
+        """The day's first instant."""
+        return self.end_ms - DAY_MS
+
+    @property
+    def end_ms(self) -> int:
+        """The first instant after the day."""
+        return int(self.truth_until.timestamp()) * 1_000
+
+    @property
+    def previous(self) -> "Night":
+        """The night before, whose last registers this one starts from."""
+        return Night(self.day - datetime.timedelta(days=1))
