@@ -1,0 +1,65 @@
+"""Days as a household lives them: in its own zone, with 23, 24 or 25 hours."""
+
+import dataclasses
+import datetime
+import functools
+import zoneinfo
+
+from infra.contracts.live_state import HOUR_MS
+
+
+@dataclasses.dataclass(frozen=True)
+class LocalDay:
+    """A calendar day of a zone: its date, half-open [start, end) in ms since 1970, and its hours' starts."""
+
+    date: str
+    start: int
+    end: int
+    hours: tuple[int, ...]
+    labels: tuple[str, ...]  # each hour's start as local ISO 8601 time with offset
+
+
+def days_at(instant: int, zone: str) -> tuple[LocalDay, LocalDay]:
+    """Return today and yesterday as they are at an instant in a zone.
+
+    :raises zoneinfo.ZoneInfoNotFoundError: where the zone is none.
+    """
+    today = datetime.datetime.fromtimestamp(instant / 1000, zone_info(zone)).date()
+    return local_day(today, zone), local_day(today - datetime.timedelta(days=1), zone)
+
+
+@functools.lru_cache(maxsize=1_024)
+def local_day(date: datetime.date, zone: str) -> LocalDay:
+    """Return a zone's calendar day. A midnight that the clock skips is the instant of the skip."""
+    start, end = _midnight(date, zone), _midnight(date + datetime.timedelta(days=1), zone)
+    hours = tuple(range(start, end, HOUR_MS))
+    labels = tuple(local_time(hour, zone) for hour in hours)
+    return LocalDay(date.isoformat(), start, end, hours, labels)
+
+
+def local_time(instant: int, zone: str) -> str:
+    """Return an instant as local ISO 8601 time with offset, to the second."""
+    local = datetime.datetime.fromtimestamp(instant // 1000, zone_info(zone))
+    return local.isoformat(timespec="seconds")
+
+
+def utc_time(instant: int) -> str:
+    """Return an instant as ISO 8601 time in UTC, ending in Z, to the millisecond."""
+    moment = datetime.datetime.fromtimestamp(instant / 1000, datetime.UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@functools.lru_cache(maxsize=1_024)
+def zone_info(zone: str) -> zoneinfo.ZoneInfo:
+    """Return a zone by its IANA name.
+
+    :raises zoneinfo.ZoneInfoNotFoundError: where there is none of that name.
+    """
+    try:
+        return zoneinfo.ZoneInfo(zone)
+    except (ValueError, OSError) as error:
+        raise zoneinfo.ZoneInfoNotFoundError(f"zone is unknown: {zone!r}") from error
+
+
+def _midnight(date: datetime.date, zone: str) -> int:
+    return round(datetime.datetime.combine(date, datetime.time(), zone_info(zone)).timestamp()) * 1000

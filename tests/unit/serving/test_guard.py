@@ -1,0 +1,65 @@
+"""A store that is away costs its callers no time after a few failures, and is tried again."""
+
+import asyncio
+
+import pytest
+
+from serving.sources import FAILURES_MAX, RETRY_MS, Guard, StoreAway
+
+
+class Store:
+    """A question that is counted, and fails, hangs or answers."""
+
+    def __init__(self) -> None:
+        self.asked, self.error, self.delay_s, self.now_ms = 0, None, 0.0, 1_000_000
+        self.guard = Guard("Store", 50, lambda: self.now_ms, ())
+
+    async def answer(self) -> str:
+        self.asked += 1
+        await asyncio.sleep(self.delay_s)
+        if self.error:
+            raise self.error
+        return "answer"
+
+    def ask(self, times: int = 1) -> list[str]:
+        async def one() -> str:
+            try:
+                return await self.guard.ask(self.answer)
+            except StoreAway as away:
+                return str(away)
+
+        return [asyncio.run(one()) for _ in range(times)]
+
+
+class TestGuard:
+    def test_passes_answers_on(self) -> None:
+        assert Store().ask() == ["answer"]
+
+    def test_leaves_a_store_alone_that_keeps_failing(self) -> None:
+        store = Store()
+        store.error = OSError("refused")
+
+        assert store.ask(FAILURES_MAX + 5) == ["Store is away"] * (FAILURES_MAX + 5)
+        assert store.asked == FAILURES_MAX
+
+    def test_probes_again_after_a_while(self) -> None:
+        store = Store()
+        store.error = OSError("refused")
+        store.ask(FAILURES_MAX)
+        store.error = None
+        store.now_ms += RETRY_MS
+
+        assert store.ask(2) == ["answer", "answer"]
+
+    def test_gives_up_on_a_store_that_hangs(self) -> None:
+        store = Store()
+        store.delay_s = 30
+
+        assert store.ask() == ["Store is away"]
+
+    def test_lets_a_fault_of_ours_through(self) -> None:
+        store = Store()
+        store.error = ValueError("bug")
+
+        with pytest.raises(ValueError, match="bug"):
+            store.ask()
