@@ -1,0 +1,5 @@
+"""`python -m infra` is `meterbeat`."""
+
+from infra.cli import main
+
+main()

@@ -1,0 +1,133 @@
+"""`meterbeat`: the one entry to the platform. Services are started here; rooms run as their own processes."""
+
+import dataclasses
+import datetime
+import json
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from infra import demo as demonstration
+from infra import platform, rooms
+from infra.process import ServiceError
+from infra.rooms import RoomError
+from infra.settings import SettingError, Settings
+from infra.verify import VerifyError, console_for_report, print_verdict, verify
+
+app = typer.Typer(
+    help="Meterbeat: electricity, gas and water meters, live and true.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+notes = Console(stderr=True, highlight=False)
+PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
+
+
+@app.command()
+def up() -> None:
+    """Start Kafka, Redis, MySQL, S3 and Flink on this machine; those that run are left alone."""
+    platform.up(Settings.from_env(), lambda name, outcome: notes.print(f"{name:18} {outcome}"))
+
+
+@app.command()
+def down() -> None:
+    """End what `up` and `stream run` started, and no other process."""
+    platform.down(Settings.from_env(), lambda name, outcome: notes.print(f"{name:18} {outcome}"))
+
+
+@app.command()
+def status(as_json: Json = False) -> None:
+    """Tell which services run, on which ports, and which were killed. Exit 1 unless all run."""
+    found = platform.status(Settings.from_env())
+    if as_json:
+        print(json.dumps([dataclasses.asdict(one) for one in found]))
+    else:
+        table = Table("service", "state", "pid", "ports", "log", box=None)
+        for one in found:
+            ports = ", ".join(f"{purpose} {port}" for purpose, port in one.ports.items())
+            table.add_row(one.name, one.state, str(one.pid or ""), ports, one.log)
+        Console().print(table)
+    raise typer.Exit(0 if all(one.state == "running" for one in found) else 1)
+
+
+@app.command(context_settings=PASS_ON)
+def simulate(context: typer.Context) -> None:
+    """Send a fleet's heartbeats and keep their ledger. `meterbeat simulate --help` lists the options."""
+    rooms.become("simulator", ["run", *context.args])
+
+
+@app.command(context_settings=PASS_ON)
+def stream(context: typer.Context) -> None:
+    """Run the speed layer: run, status, stop, dead-letters."""
+    rooms.become("stream", context.args or ["--help"])
+
+
+@app.command(context_settings=PASS_ON)
+def batch(context: typer.Context) -> None:
+    """Recompute and publish a night: --night YYYY-MM-DD."""
+    rooms.become("batch", ["run", *context.args])
+
+
+@app.command(context_settings=PASS_ON)
+def serve(context: typer.Context) -> None:
+    """Serve the API and the pages."""
+    rooms.become("serving", ["serve", *context.args])
+
+
+@app.command(name="verify")
+def verify_command(
+    night: Annotated[str, typer.Option(help="UTC day, YYYY-MM-DD; default: yesterday.")] = "",
+    users: Annotated[int, typer.Option(min=1, max=10_000, help="How many users.")] = 100,
+    as_json: Json = False,
+) -> None:
+    """Lay ledger, Redis, MySQL and API side by side for a sample of users. Exit 1 on any difference."""
+    verdict = verify(Settings.from_env(), _night(night), users)
+    if as_json:
+        print(json.dumps(verdict.to_json()))
+    else:
+        print_verdict(verdict, console_for_report())
+    raise typer.Exit(1 if verdict.difference else 0)
+
+
+@app.command()
+def demo(
+    users: Annotated[int, typer.Option(min=1, max=100_000, help="How large a fleet.")] = demonstration.USERS,
+    seed: Annotated[int, typer.Option(help="Same seed, same fleet.")] = demonstration.SEED,
+    faults: Annotated[str, typer.Option(help="As in `simulate`.")] = demonstration.FAULTS,
+    stay: Annotated[
+        bool, typer.Option(help="Stay up with the fleet at real-time pace until interrupted.")
+    ] = True,
+) -> None:
+    """Run the whole platform on real input and prove its totals; stays up until interrupted."""
+    verdict = demonstration.run(Settings.from_env(), users, seed, faults, notes, stay=stay)
+    raise typer.Exit(1 if verdict.difference else 0)
+
+
+def _night(text: str) -> datetime.date:
+    if not text:
+        return datetime.datetime.now(datetime.UTC).date() - datetime.timedelta(days=1)
+    try:
+        return datetime.date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"--night is {text!r}, not a date like 2026-03-29") from None
+
+
+def main() -> None:
+    """Run a command; what can be expected to go wrong is told in one line."""
+    try:
+        app()
+    except SettingError as error:
+        notes.print(f"[red]error:[/red] {error}")
+        sys.exit(2)
+    except (ServiceError, RoomError, VerifyError) as error:
+        notes.print(f"[red]error:[/red] {error}")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Pipe Kafka: the decoder in the JVM and the contract in Python answer the same, message for message."""
+
+import time
+
+import pytest
+from kafka import KafkaConsumer, KafkaProducer
+
+from infra.contracts import dead_letter
+from infra.contracts.heartbeat import MalformedHeartbeatError, decode
+from tests.support.malformed import GOOD, KEY, MALFORMED, SENT_AT
+
+WAIT_S_MAX = 90
+
+
+@pytest.fixture(scope="module")
+def letters(services):
+    """The dead letters that the job wrote for MALFORMED, by (partition, offset) of their origin."""
+    services.ask("stream", "run")
+    producer = KafkaProducer(bootstrap_servers=services.settings.kafka_bootstrap)
+    sent = {}
+    for key, value, _ in [*MALFORMED, (KEY, GOOD, "")]:
+        placed = producer.send("gas", key=key, value=value, timestamp_ms=SENT_AT).get(timeout=10)
+        sent[placed.partition, placed.offset] = (key, value)
+    found = {}
+    consumer = KafkaConsumer(
+        dead_letter.TOPIC,
+        bootstrap_servers=services.settings.kafka_bootstrap,
+        auto_offset_reset="earliest",
+        consumer_timeout_ms=1_000,
+    )
+    deadline = time.monotonic() + WAIT_S_MAX
+    while len(found) < len(MALFORMED) and time.monotonic() < deadline:
+        for message in consumer:
+            headers = {name: raw.decode() for name, raw in message.headers}
+            origin = int(headers[dead_letter.HEADER_PARTITION]), int(headers[dead_letter.HEADER_OFFSET])
+            found[origin] = (message.key, message.value, headers)
+    consumer.close()
+    return sent, found
+
+
+class TestDeadLetters:
+    def test_every_malformed_message_is_there_with_its_bytes_and_no_other_is(self, letters):
+        sent, found = letters
+
+        good = {origin for origin, message in sent.items() if message == (KEY, GOOD)}
+
+        assert {origin: (key, value) for origin, (key, value, _) in found.items()} == {
+            origin: message for origin, message in sent.items() if origin not in good
+        }
+
+    def test_the_reason_is_the_contracts_own(self, letters):
+        for key, value, headers in letters[1].values():
+            with pytest.raises(MalformedHeartbeatError) as malformed:
+                decode("gas", key, value, SENT_AT)
+            assert headers[dead_letter.HEADER_REASON] == str(malformed.value)
+
+    def test_the_origin_names_topic_and_time(self, letters):
+        for _, _, headers in letters[1].values():
+            assert headers[dead_letter.HEADER_TOPIC] == "gas"
+            assert headers[dead_letter.HEADER_TIMESTAMP] == str(SENT_AT)
+
+    def test_the_count_is_visible(self, services, letters):
+        assert services.ask("stream", "status")["dead_letters"] >= len(MALFORMED)
+
+    def test_the_job_goes_on(self, services, letters):
+        status = services.ask("stream", "status")
+
+        assert (status["state"], status["restarts"]) == ("RUNNING", 0)

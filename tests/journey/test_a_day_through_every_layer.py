@@ -1,0 +1,170 @@
+"""The demo's story at small scale, with faults and two kills: every total equals the ledger's.
+
+One fleet's last hours of yesterday and first of today go through the real broker, Flink, Redis, S3, Spark,
+MySQL and the API, while the task process and later the job manager are killed.
+"""
+
+import contextlib
+import datetime
+import os
+import signal
+import time
+
+import duckdb
+import pytest
+
+from infra.contracts.utility import UTILITIES
+from infra.process import recorded_pid
+from tests.support.services import Platform, failed_in_one_line, running_platform
+
+USERS = 30
+FAULTS = "late=1%,doubled=1%,lost=1%,malformed=0.1%"
+SETTLE_S_MAX = 300
+PORT_BASE = 31_000
+NOW = datetime.datetime.now(datetime.UTC)
+TODAY = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
+NIGHT = (TODAY - datetime.timedelta(days=1)).date().isoformat()
+SINCE = TODAY - datetime.timedelta(hours=5)
+UNTIL = min(TODAY + datetime.timedelta(hours=2), NOW)
+
+
+def kill_service(platform: Platform, name: str) -> None:
+    """Kill -9 a service that this platform started."""
+    pid = recorded_pid(platform.settings.home / "flink" / name / "service.pid")
+    assert pid is not None, name
+    os.killpg(pid, signal.SIGKILL)
+
+
+def wait_until_settled(platform: Platform) -> None:
+    """Wait until every heartbeat is folded, archived and checkpointed."""
+    deadline = time.monotonic() + SETTLE_S_MAX
+    while True:
+        report = platform.ask("stream", "status")
+        if report["lag"] == 0 and report["windows_closed"]:
+            break
+        assert time.monotonic() < deadline, report
+        time.sleep(1)
+    time.sleep(3)
+
+
+@pytest.fixture(scope="module")
+def journey(tmp_path_factory):
+    """The platform after the whole story; its own, so that no other test's messages are on the topics."""
+    home = tmp_path_factory.mktemp("journey")
+    with running_platform(home, port_base=PORT_BASE, stream_buckets=2) as platform:
+        fleet = ["--users", str(USERS), "--seed", "11", "--rate", "max", "--faults", FAULTS]
+        half = SINCE + (UNTIL - SINCE) / 2
+        platform.ask("simulate", *fleet, "--from", SINCE.isoformat(), "--to", half.isoformat())
+        platform.ask("stream", "run")
+        kill_service(platform, "flink-taskmanager")
+        platform.ask("stream", "run")
+        platform.ask("simulate", *fleet, "--from", half.isoformat(), "--to", UNTIL.isoformat())
+        kill_service(platform, "flink-jobmanager")
+        platform.ask("stream", "run")
+        wait_until_settled(platform)
+        night = platform.ask("batch", "--night", NIGHT)
+        serving = platform.start("serve")
+        try:
+            yield platform, night
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(serving.pid, signal.SIGTERM)
+            serving.wait(timeout=20)
+
+
+class TestADayThroughEveryLayer:
+    def test_ledger_redis_mysql_and_api_agree_to_the_unit(self, journey):
+        platform, _ = journey
+
+        done = platform.meterbeat("verify", "--night", NIGHT, "--users", str(USERS))
+
+        assert done.returncode == 0, done.stdout[-4_000:] + done.stderr
+        assert "no differences" in done.stdout
+
+    def test_verify_finds_a_difference_of_a_single_unit(self, journey):
+        """A comparison that cannot fail proves nothing."""
+        import redis  # noqa: PLC0415
+
+        from infra.contracts.live_state import NOW_DTYPE, NOW_FIELD  # noqa: PLC0415
+
+        platform, _ = journey
+        store = redis.Redis.from_url(platform.settings.redis_url)
+        key = sorted(store.scan_iter("live:*"))[0]
+        import numpy as np  # noqa: PLC0415
+
+        original = store.hget(key, NOW_FIELD)
+        forged = np.frombuffer(original, NOW_DTYPE).copy()
+        forged["register"][0] += 1
+        store.hset(key, NOW_FIELD, forged.tobytes())
+        try:
+            done = platform.meterbeat("verify", "--night", NIGHT, "--users", str(USERS), "--json")
+        finally:
+            store.hset(key, NOW_FIELD, original)
+
+        assert done.returncode == 1
+        assert '"difference": 1' in done.stdout
+
+    def test_the_archive_holds_every_heartbeat_exactly_once(self, journey):
+        platform, _ = journey
+        ledger = platform.room("simulator", "ledger", "--summary", "--json")
+        topics = __import__("json").loads(ledger.stdout)["topics"]
+        folder = platform.settings.home / "s3" / "data" / platform.settings.s3_bucket / "raw"
+
+        for utility in UTILITIES:
+            [(rows, distinct)] = duckdb.sql(
+                f"SELECT count(*), count(DISTINCT (user_id, sent_at)) "
+                f"FROM read_parquet('{folder}/utility={utility}/*/part-*')"
+            ).fetchall()
+            made = topics[utility]
+            assert distinct == made["delivered"]
+            assert rows == made["delivered"] + made["doubled"]
+
+    def test_every_malformed_message_is_a_dead_letter_once(self, journey):
+        platform, _ = journey
+        topics = __import__("json").loads(platform.room("simulator", "ledger", "--summary", "--json").stdout)[
+            "topics"
+        ]
+
+        letters = platform.ask("stream", "dead-letters")
+
+        assert len(letters) == sum(made["malformed"] for made in topics.values())
+        assert all(letter["reason"] for letter in letters)
+
+    def test_running_the_night_again_changes_no_row(self, journey):
+        platform, night = journey
+        before = platform.room(
+            "batch", "published", "--night", NIGHT, "--json", stdin="[10000000, 10000001]"
+        ).stdout
+
+        again = platform.ask("batch", "--night", NIGHT)
+
+        after = platform.room(
+            "batch", "published", "--night", NIGHT, "--json", stdin="[10000000, 10000001]"
+        ).stdout
+        assert after == before
+        assert again["usage"] == night["usage"]
+
+    def test_an_unknown_user_is_a_problem_with_status_404(self, journey):
+        import httpx  # noqa: PLC0415
+
+        platform, _ = journey
+
+        answer = httpx.get(f"{platform.settings.serving_url}/api/v1/households/99999999")
+
+        assert answer.status_code == 404
+        assert answer.headers["content-type"].startswith("application/problem+json")
+
+
+class TestANightThatCannotBe:
+    def test_of_the_future_is_refused_in_one_line(self, journey):
+        done = journey[0].meterbeat("batch", "--night", "2099-01-01")
+
+        failed_in_one_line(done, code=1, says="2099-01-01")
+
+    def test_without_an_archive_is_refused_in_one_line(self, journey):
+        done = journey[0].meterbeat("batch", "--night", "2025-06-01")
+
+        failed_in_one_line(done, code=1, says="2025-06-01")
+
+    def test_of_no_date_is_a_usage_error(self, journey):
+        assert journey[0].meterbeat("batch", "--night", "soon").returncode == 2

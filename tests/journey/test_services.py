@@ -1,0 +1,116 @@
+"""Starting, killing and missing services: what a person is told, and that nothing else is touched."""
+
+import os
+import signal
+import socket
+
+import pytest
+
+from infra import platform as services_of
+from infra.process import recorded_pid
+from tests.support.services import failed_in_one_line, running_platform
+
+PORT_BASE = 33_000
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory):
+    with running_platform(tmp_path_factory.mktemp("services"), port_base=PORT_BASE) as running:
+        yield running
+
+
+def service(platform, name):
+    [found] = [one for one in services_of.services(platform.settings) if one.name == name]
+    return found
+
+
+def states(platform):
+    return {one.name: one.state for one in services_of.status(platform.settings)}
+
+
+class TestUp:
+    def test_starting_twice_leaves_every_process_alone(self, platform):
+        before = {one.name: one.pid for one in services_of.status(platform.settings)}
+
+        done = platform.meterbeat("up")
+
+        assert done.returncode == 0
+        assert {one.name: one.pid for one in services_of.status(platform.settings)} == before
+
+    def test_a_killed_service_is_reported_and_started_again(self, platform):
+        os.killpg(service(platform, "redis").pid(), signal.SIGKILL)
+        while service(platform, "redis").pid():
+            pass
+
+        reported = platform.meterbeat("status", "--json")
+        restarted = platform.meterbeat("up")
+
+        assert reported.returncode == 1
+        assert '"name": "redis", "state": "killed"' in reported.stdout
+        assert restarted.returncode == 0
+        assert set(states(platform).values()) == {"running"}
+
+    def test_a_taken_port_is_named(self, platform):
+        redis = service(platform, "redis")
+        redis.stop()
+        with socket.create_server(("127.0.0.1", redis.ports["server"])):
+            done = platform.meterbeat("up")
+        platform.meterbeat("up")
+
+        failed_in_one_line(done, code=1, says=f"redis: port {redis.ports['server']} (server) is taken")
+
+    def test_an_unknown_setting_is_named(self, platform, monkeypatch):
+        monkeypatch.setenv("METERBEAT_KAFKA_BOOTSTRAPS", "x")
+
+        failed_in_one_line(
+            platform.meterbeat("status"), code=2, says="METERBEAT_KAFKA_BOOTSTRAPS is not a setting"
+        )
+
+
+class TestServicesAway:
+    @pytest.mark.parametrize(
+        ("missing", "arguments"),
+        [
+            pytest.param(
+                "kafka", ["simulate", "--users", "5", "--seed", "1", "--duration", "5"], id="simulate-kafka"
+            ),
+            pytest.param(
+                "s3", ["simulate", "--users", "5", "--seed", "1", "--duration", "5"], id="simulate-s3"
+            ),
+            pytest.param("kafka", ["stream", "run"], id="stream-kafka"),
+            pytest.param("redis", ["stream", "run"], id="stream-redis"),
+            pytest.param("s3", ["stream", "run"], id="stream-s3"),
+            pytest.param("flink-jobmanager", ["stream", "status"], id="status-flink"),
+            pytest.param("s3", ["batch", "--night", "2025-06-01"], id="batch-s3"),
+            pytest.param("mysql", ["batch", "--night", "2025-06-01"], id="batch-mysql"),
+        ],
+    )
+    def test_is_one_line_that_names_it_and_the_remedy(self, platform, missing, arguments):
+        stopped = service(platform, missing)
+        stopped.stop()
+        try:
+            done = platform.meterbeat(*arguments)
+        finally:
+            stopped.start()
+            stopped.wait()
+
+        failed_in_one_line(done, code=1, says="meterbeat up")
+
+
+class TestDown:
+    def test_ends_what_up_started_and_nothing_else(self, tmp_path):
+        bystander = socket.create_server(("127.0.0.1", PORT_BASE + 4_500))
+        with running_platform(tmp_path, port_base=PORT_BASE + 1_000) as running:
+            pids = [recorded_pid(path) for path in tmp_path.rglob("service.pid")]
+            done = running.meterbeat("down")
+
+        assert done.returncode == 0
+        assert len(pids) == 6
+        assert not [pid for pid in pids if pid and _alive(pid)]
+        bystander.close()
+
+
+def _alive(pid):
+    from infra.process import started_at  # noqa: PLC0415
+
+    return started_at(pid) is not None
