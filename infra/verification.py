@@ -98,8 +98,19 @@ def row(
     ]
     for day in ("today", "yesterday"):
         expected = _usage(heartbeats[f"{day}_start"], heartbeats[f"{day}_end"])
+        if _unheard(asked.instants, heartbeats, day):
+            expected = None
         figures.append(Figure(f"api {day}", expected, household[day]["usage"]))
     return Row(asked.user_id, asked.utility, figures)
+
+
+def _unheard(
+    instants: Mapping[str, int | None], heartbeats: Mapping[str, Heartbeat | None], day: str
+) -> bool:
+    """Return whether a day that is not published yet has no heartbeat: its usage is unknown, not 0."""
+    start, end, last = instants[f"{day}_start"], instants[f"{day}_end"], heartbeats[f"{day}_end"]
+    truth_until = instants["night_end"] or 0
+    return last is not None and last["sent_at"] < (start or 0) and (end is None or end > truth_until)
 
 
 def _field(values: Mapping[str, Any] | None, name: str) -> int | None:

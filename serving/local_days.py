@@ -43,6 +43,13 @@ def local_time(instant: int, zone: str) -> str:
     return local.isoformat(timespec="seconds")
 
 
+def exact_local_time(instant: int, zone: str) -> str:
+    """Return an instant as local ISO 8601 time with offset, to the millisecond where it has any."""
+    local = datetime.datetime.fromtimestamp(instant // 1000, zone_info(zone))
+    local = local.replace(microsecond=instant % 1000 * 1000)
+    return local.isoformat(timespec="milliseconds" if local.microsecond else "seconds")
+
+
 def utc_time(instant: int) -> str:
     """Return an instant as ISO 8601 time in UTC, ending in Z, to the millisecond."""
     moment = datetime.datetime.fromtimestamp(instant / 1000, datetime.UTC)

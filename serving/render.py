@@ -6,7 +6,7 @@ from infra.contracts.live_state import LiveMeter, RegionUse
 from infra.contracts.nightly import QUALITY_MEASURED
 from infra.contracts.utility import Utility
 from serving.household import DayUsage, Figure, UtilityView
-from serving.local_days import local_time, utc_time
+from serving.local_days import exact_local_time, local_time, utc_time
 from serving.lookup import HouseholdAnswer, RegionsAnswer
 from serving.regions import CountryUse, country_use, stale
 
@@ -99,7 +99,7 @@ def _day(utility: Utility, usage: DayUsage, zone: str) -> Json:
 
 
 def _counted(total: Figure, instant: int, zone: str) -> str | None:
-    return None if total.usage is None else local_time(instant, zone)
+    return None if total.usage is None else exact_local_time(instant, zone)
 
 
 def _region_use(utility: Utility, use: RegionUse, now_ms: int) -> Json:

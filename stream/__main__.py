@@ -14,9 +14,11 @@ from rich.table import Table
 
 from infra.flink import cluster
 from infra.process import Service, ServiceError
+from infra.s3.server import create_bucket
 from infra.settings import SettingError, Settings
 from stream.flink_client import FlinkAwayError, FlinkClient, JobStatus
 from stream.kafka_source import KafkaAwayError, KafkaSource
+from stream.redis_sink import RedisAwayError, check_redis
 from stream.watch import Silence, watch
 
 app = typer.Typer(
@@ -44,7 +46,7 @@ def run(
     job = client.job(JOB_NAME)
     restored = None
     if job is None:
-        KafkaSource(settings.kafka_bootstrap, GROUP_ID).close()
+        _check_stores(settings)
         restored = None if fresh else restore_from or _newest_checkpoint(settings)
         with notes.status("submitting the job"):
             _submit(settings, restored)
@@ -127,6 +129,13 @@ def _ensure_cluster(settings: Settings) -> None:
                 notes.print(f"{service.name} started")
         for service in services:
             service.wait()
+
+
+def _check_stores(settings: Settings) -> None:
+    """Return if everything that the job reads and writes answers; else it would fail over and over."""
+    KafkaSource(settings.kafka_bootstrap, GROUP_ID).close()
+    check_redis(settings.redis_url)
+    create_bucket(settings)
 
 
 def _newest_checkpoint(settings: Settings) -> str | None:
@@ -227,7 +236,7 @@ def main() -> None:
     """Run a command; what can be expected to go wrong is told in one line."""
     try:
         app()
-    except (ServiceError, SettingError, FlinkAwayError, KafkaAwayError) as error:
+    except (ServiceError, SettingError, FlinkAwayError, KafkaAwayError, RedisAwayError) as error:
         notes.print(f"[red]error:[/red] {error}", highlight=False)
         sys.exit(1)
 

@@ -19,6 +19,23 @@ BACKOFF_S_MAX = 1
 _SCRIPTS = pathlib.Path(__file__).parent
 
 
+class RedisAwayError(RuntimeError):
+    """Redis does not answer. Transient: names the address and the remedy."""
+
+
+def check_redis(url: str) -> None:
+    """Return if Redis answers.
+
+    :raises RedisAwayError: if it does not.
+    """
+    try:
+        redis.Redis.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S).ping()
+    except redis.exceptions.RedisError as error:
+        raise RedisAwayError(
+            f"redis at {url} does not answer ({error}); start it with `meterbeat up`"
+        ) from None
+
+
 class RedisSink:
     """Fenced writes of absolute values. Calling it again with what was written before changes nothing."""
 

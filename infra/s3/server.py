@@ -62,7 +62,9 @@ def create_bucket(settings: Settings) -> None:
         if settings.s3_bucket not in names:
             client.create_bucket(Bucket=settings.s3_bucket)
     except botocore.exceptions.BotoCoreError as error:
-        raise ServiceError(f"s3 at {settings.s3_endpoint} does not answer: {error}") from None
+        raise ServiceError(
+            f"s3 at {settings.s3_endpoint} does not answer ({error}); start it with `meterbeat up`"
+        ) from None
 
 
 def _ready(port: int) -> bool:
