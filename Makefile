@@ -48,9 +48,9 @@ down: setup ## End what `up` started
 status: setup ## Tell which services run
 	@$(BIN)/meterbeat status
 
-clean: ## Remove the data of local services (.meterbeat)
+clean: ## Remove the data of local services (.meterbeat, or METERBEAT_HOME)
 	@if [ -x $(BIN)/meterbeat ]; then $(BIN)/meterbeat down; fi
-	rm -rf .meterbeat
+	rm -rf "$${METERBEAT_HOME:-.meterbeat}"
 
 help:
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile

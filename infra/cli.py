@@ -23,7 +23,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-notes = Console(stderr=True, highlight=False)
+notes = Console(stderr=True, highlight=False, soft_wrap=True)
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
 
@@ -122,10 +122,10 @@ def main() -> None:
     try:
         app()
     except SettingError as error:
-        notes.print(f"[red]error:[/red] {error}")
+        notes.print(f"error: {error}", style="red", markup=False)
         sys.exit(2)
     except (ServiceError, RoomError, VerifyError) as error:
-        notes.print(f"[red]error:[/red] {error}")
+        notes.print(f"error: {error}", style="red", markup=False)
         sys.exit(1)
 
 

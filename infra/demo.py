@@ -3,6 +3,8 @@
 import contextlib
 import dataclasses
 import datetime
+import json
+import os
 import signal
 import subprocess
 import time
@@ -13,7 +15,7 @@ from typing import Any
 from rich.console import Console
 
 from infra import platform, rooms
-from infra.process import end
+from infra.process import ServiceError, end, recorded_pid, started_at
 from infra.rooms import RoomError
 from infra.settings import Settings
 from infra.verify import Verdict, console_for_report, print_verdict, verify
@@ -27,7 +29,6 @@ BACKFILL_DAYS_MAX = 7
 # A small fleet's day has as many windows as a country's, each nearly empty: fewer groups and a longer
 # reach keep the replay fast.
 REPLAY: dict[str, Any] = {"stream_buckets": 2, "drift_s": 1_800}
-LATE_WINDOW_S = 3  # what came late is folded this long after it came, at the latest
 READY_S_MAX = 30
 
 
@@ -35,7 +36,7 @@ def run(settings: Settings, users: int, seed: int, faults: str, notes: Console, 
     """Run the demo and return its verdict; with `stay` only once interrupted. Ends what it started.
 
     :raises RoomError: if a step fails, with the reason its command gave.
-    :raises ServiceError: if a service does not start.
+    :raises ServiceError: if a service does not start, or another demo runs already.
     """
     settings = dataclasses.replace(settings, **REPLAY)
     started = time.monotonic()
@@ -45,8 +46,10 @@ def run(settings: Settings, users: int, seed: int, faults: str, notes: Console, 
 
     fleet = ["--users", str(users), "--seed", str(seed), "--faults", faults]
     with _interruptible(), contextlib.ExitStack() as cleanup:
-        cleanup.callback(platform.down, settings, lambda *_: None)
+        cleanup.enter_context(_alone(settings))
         step("starting Kafka, Redis, MySQL, S3 and Flink")
+        running = {service.name for service in platform.services(settings) if service.pid()}
+        cleanup.callback(_end_services, settings, running)
         platform.up(settings, lambda *_: None)
         cleanup.callback(_stop_stream, settings)
         now = datetime.datetime.now(datetime.UTC)
@@ -56,14 +59,17 @@ def run(settings: Settings, users: int, seed: int, faults: str, notes: Console, 
             f"sending what {users} users' meters beat from {since:%Y-%m-%d %H:%M} to {now:%H:%M} UTC, "
             "and starting the stream"
         )
-        past = _past(settings, fleet, since, now)
+        period = ["--from", since.isoformat(), "--to", now.isoformat(), "--rate", "max"]
+        past = rooms.start(settings, "simulate", "simulator", "run", *fleet, *period)
         cleanup.callback(_end, past)
         rooms.ask(settings, "stream", "run", "--json")
-        _wait(past, "simulate")
+        if past.wait():
+            raise RoomError(f"the simulator failed; see {rooms.log_folder(settings, 'simulate')}/service.log")
         step("waiting until the stream has folded and archived them")
         _settle(settings)
-        step(f"recomputing the night {night} with Spark and publishing it to MySQL")
-        rooms.ask(settings, "batch", "run", "--night", night.isoformat(), "--json")
+        for day in _nights(since.date(), night):
+            step(f"recomputing the night {day} with Spark and publishing it to MySQL")
+            rooms.ask(settings, "batch", "run", "--night", day.isoformat(), "--json")
         step("starting the API and comparing")
         serving = rooms.start(settings, "serving", "serving", "serve")
         cleanup.callback(_end, serving)
@@ -72,29 +78,38 @@ def run(settings: Settings, users: int, seed: int, faults: str, notes: Console, 
         print_verdict(verdict, console_for_report())
         step("proved" if not verdict.difference else "the layers differ")
         if stay:
-            _stay(settings, fleet, cleanup, notes)
+            _stay(settings, fleet, now, cleanup, notes)
     return verdict
 
 
-def _stay(settings: Settings, fleet: list[str], cleanup: contextlib.ExitStack, notes: Console) -> None:
-    """Bring the fleet up to the present, then keep it there at real-time pace until interrupted."""
-    now = datetime.datetime.now(datetime.UTC)
-    _wait(_past(settings, fleet, _last_acknowledged(settings), now), "simulate")
-    live = rooms.start(
-        settings, "simulate", "simulator", "run", *fleet, "--rate", "real-time", "--from", now.isoformat()
-    )
+def _stay(
+    settings: Settings,
+    fleet: list[str],
+    since: datetime.datetime,
+    cleanup: contextlib.ExitStack,
+    notes: Console,
+) -> None:
+    """Bring the fleet up to the present and keep it there at real-time pace until interrupted."""
+    pace = ["--rate", "real-time", "--from", since.isoformat()]
+    live = rooms.start(settings, "simulate", "simulator", "run", *fleet, *pace)
     cleanup.callback(_end, live)
     users = rooms.ask(settings, "simulator", "users", "--json", "--sample", "3")
     notes.print(f"\nthe country:   [bold]{settings.serving_url}/[/bold]")
     for user in users:
         label = f"a {user['kind']}:".ljust(14)
         notes.print(f"{label} {settings.serving_url}/household/{user['user_id']}")
-    notes.print(f"the API:       {settings.serving_url}/docs")
+    notes.print(f"the API:       {settings.serving_url}/api/v1/openapi.json")
     notes.print("the fleet beats at real-time pace; Ctrl-C ends everything")
     with contextlib.suppress(KeyboardInterrupt):
         live.wait()
-        raise RoomError(f"the simulator ended; see {settings.home}/logs/simulate.log")
+        raise RoomError(f"the simulator ended; see {rooms.log_folder(settings, 'simulate')}/service.log")
     notes.print("\nshutting down")
+
+
+def _nights(since: datetime.date, last: datetime.date) -> list[datetime.date]:
+    """Return the nights that what was just sent completes, yesterday's in any case."""
+    first = min(since, last)
+    return [first + datetime.timedelta(days=day) for day in range((last - first).days + 1)]
 
 
 def _resume_from(settings: Settings, night: datetime.date) -> datetime.datetime:
@@ -102,42 +117,35 @@ def _resume_from(settings: Settings, night: datetime.date) -> datetime.datetime:
 
     :raises RoomError: if that is too long ago to make up for.
     """
-    try:
-        last = _last_acknowledged(settings)
-    except RoomError:
+    runs = rooms.ask(settings, "simulator", "ledger", "--summary", "--json")["runs"]
+    if not runs:
         return datetime.datetime.combine(night, datetime.time(), datetime.UTC)
+    newest = max(run["acknowledged_until"] for run in runs)
+    last = datetime.datetime.fromtimestamp(newest / 1000, datetime.UTC)
     if datetime.datetime.now(datetime.UTC) - last > datetime.timedelta(days=BACKFILL_DAYS_MAX):
         raise RoomError(f"the last heartbeat is of {last:%Y-%m-%d}; begin anew with `make clean demo`")
     return last
 
 
-def _last_acknowledged(settings: Settings) -> datetime.datetime:
-    runs = rooms.ask(settings, "simulator", "ledger", "--summary", "--json")["runs"]
-    if not runs:
-        raise RoomError("no run is recorded")
-    newest = max(run["acknowledged_until"] for run in runs)
-    return datetime.datetime.fromtimestamp(newest / 1000, datetime.UTC)
-
-
-def _past(
-    settings: Settings, fleet: list[str], since: datetime.datetime, until: datetime.datetime
-) -> "subprocess.Popen[bytes]":
-    period = ["--from", since.isoformat(), "--to", until.isoformat(), "--rate", "max"]
-    return rooms.start(settings, "simulate", "simulator", "run", *fleet, *period)
-
-
 def _settle(settings: Settings) -> None:
-    """Wait until every heartbeat is folded, archived and checkpointed."""
+    """Wait until every heartbeat is folded, archived and checkpointed.
+
+    A checkpoint that completes after the last window closed has flushed what the folds and the files held.
+    """
     deadline = time.monotonic() + SETTLE_S_MAX
-    told = ""
+    checkpoints_before, told = None, ""
     with Console(stderr=True).status("") as line:
         while True:
             try:
                 report = rooms.ask(settings, "stream", "status", "--json")
-                if report["lag"] == 0 and report["windows_closed"]:
-                    break
+                done = report["lag"] == 0 and report["windows_closed"]
+                if done and checkpoints_before is None:
+                    checkpoints_before = report["checkpoints_completed"]
+                if done and report["checkpoints_completed"] > (checkpoints_before or 0) + 1:
+                    return
                 line.update(f"{report['lag']:,} of {report['heartbeats_produced']:,} heartbeats to go")
             except RoomError as error:
+                checkpoints_before = None
                 if str(error) != told:
                     told = str(error)
                     line.console.print(
@@ -145,35 +153,36 @@ def _settle(settings: Settings) -> None:
                     )
             if time.monotonic() > deadline:
                 raise RoomError(
-                    f"the stream has not caught up after {SETTLE_S_MAX} s; see `meterbeat stream status`"
+                    f"the stream has not caught up in {SETTLE_S_MAX} s; see `meterbeat stream status`"
                 )
             time.sleep(1)
-    time.sleep(LATE_WINDOW_S)
-
-
-def _wait(process: "subprocess.Popen[bytes]", log: str) -> None:
-    if process.wait():
-        raise RoomError(f"the simulator failed; see logs/{log}.log under METERBEAT_HOME")
 
 
 def _wait_for_pages(settings: Settings, serving: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + READY_S_MAX
-    while True:
+    while serving.poll() is None and time.monotonic() < deadline:
         with (
             contextlib.suppress(OSError),
             urllib.request.urlopen(f"{settings.serving_url}/readyz", timeout=2),
         ):
             return
-        if serving.poll() is not None or time.monotonic() > deadline:
-            raise RoomError(
-                f"the API does not answer at {settings.serving_url}; see {settings.home}/logs/serving.log"
-            )
         time.sleep(0.2)
+    raise RoomError(
+        f"the API does not answer at {settings.serving_url}; "
+        f"see {rooms.log_folder(settings, 'serving')}/service.log"
+    )
 
 
 def _stop_stream(settings: Settings) -> None:
     with contextlib.suppress(RoomError):
         rooms.ask(settings, "stream", "stop", "--json")
+
+
+def _end_services(settings: Settings, kept: set[str]) -> None:
+    """End the services that did not run before the demo."""
+    for service in reversed(platform.services(settings)):
+        if service.name not in kept:
+            service.stop()
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
@@ -182,14 +191,36 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 @contextlib.contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Keep a second demo off the same folder.
+
+    :raises ServiceError: if one runs.
+    """
+    folder = settings.home / "demo"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = folder / "demo.pid"
+    other = recorded_pid(lock)
+    if other:
+        raise ServiceError(
+            f"a demo runs already (process {other}); end it, or set METERBEAT_HOME and _PORT_BASE"
+        )
+    lock.write_text(json.dumps({"pid": os.getpid(), "started_at": started_at(os.getpid())}))
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
-    """Make a request to terminate clean up as an interrupt does."""
+    """Make a request to terminate, or a closed terminal, clean up as an interrupt does."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

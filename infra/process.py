@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 START_S_MAX = 90
 STOP_S_MAX = 20
-LOG_TAIL_LINES = 8
+LAST_WORDS_MAX = 300
 
 
 class ServiceError(RuntimeError):
@@ -60,40 +60,61 @@ class Service:
                     f"end that process or set METERBEAT_PORT_BASE"
                 )
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.prepare()
-        with self.log_path.open("ab") as log:
-            process = subprocess.Popen(
-                self.command,
-                cwd=self.folder,
-                env={**os.environ, **self.env},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        self.pid_path.write_text(json.dumps({"pid": process.pid, "started_at": started_at(process.pid)}))
+        try:
+            self.prepare()
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise ServiceError(f"{self.name} cannot be set up: {error}; see {self.folder}") from None
+        launch(self.command, self.folder, self.env, self.folder)
         return True
 
     def wait(self) -> None:
         """Wait until the service serves.
 
-        :raises ServiceError: with the last lines of its log if it ends or takes too long.
+        :raises ServiceError: with the last line of its log if it ends, and where the log is.
         """
         deadline = time.monotonic() + START_S_MAX
         while not self.ready():
             if not self.pid():
-                raise ServiceError(f"{self.name} ended at start; {self._tail()}")
+                raise ServiceError(f"{self.name} ended at start: {self._last_words()}; see {self.log_path}")
             if time.monotonic() > deadline:
-                raise ServiceError(f"{self.name} does not answer after {START_S_MAX} s; {self._tail()}")
+                raise ServiceError(f"{self.name} does not answer after {START_S_MAX} s; see {self.log_path}")
             time.sleep(0.1)
 
     def stop(self) -> bool:
         """End the service if we started it; return whether there was anything to end."""
         return stop_recorded(self.pid_path)
 
-    def _tail(self) -> str:
-        lines = self.log_path.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
-        return f"the end of {self.log_path}:\n  " + "\n  ".join(lines)
+    def _last_words(self) -> str:
+        lines = [line for line in self.log_path.read_text(errors="replace").splitlines() if line.strip()]
+        return lines[-1].strip()[:LAST_WORDS_MAX] if lines else "it said nothing"
+
+
+def launch(
+    command: Sequence[str], record: pathlib.Path, env: Mapping[str, str], cwd: pathlib.Path
+) -> "subprocess.Popen[bytes]":
+    """Start a process of its own session; its output and its id are kept in the folder `record`.
+
+    :raises ServiceError: if the program is missing.
+    """
+    record.mkdir(parents=True, exist_ok=True)
+    with (record / "service.log").open("ab") as log:
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=cwd,
+                env={**os.environ, **env},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ServiceError(
+                f"{command[0]} cannot be started: {error.strerror}; run `make setup`"
+            ) from None
+    identity = {"pid": process.pid, "started_at": started_at(process.pid)}
+    (record / "service.pid").write_text(json.dumps(identity))
+    return process
 
 
 def recorded_pid(pid_path: pathlib.Path) -> int | None:
@@ -102,7 +123,8 @@ def recorded_pid(pid_path: pathlib.Path) -> int | None:
         record = json.loads(pid_path.read_text())
     except (FileNotFoundError, ValueError):
         return None
-    return record["pid"] if started_at(record["pid"]) == record["started_at"] else None
+    began = started_at(record["pid"])
+    return record["pid"] if began is not None and began == record["started_at"] else None
 
 
 def stop_recorded(pid_path: pathlib.Path) -> bool:
@@ -128,15 +150,15 @@ def started_at(pid: int) -> int | None:
 
 
 def end(pid: int) -> None:
-    """Ask a process and those it started to end, and after STOP_S_MAX make them."""
-    with contextlib.suppress(ChildProcessError, ProcessLookupError):
-        os.killpg(pid, signal.SIGTERM)
+    """Ask a process and those it started to end, and after STOP_S_MAX make them; return once it is gone."""
+    for request in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, request)
         deadline = time.monotonic() + STOP_S_MAX
         while started_at(pid) is not None and time.monotonic() < deadline:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
             time.sleep(0.05)
-        os.killpg(pid, signal.SIGKILL)
 
 
 def port_answers(port: int) -> bool:

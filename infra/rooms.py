@@ -2,14 +2,14 @@
 
 import json
 import os
+import pathlib
 import subprocess
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from infra.process import launch
 from infra.settings import CHECKOUT, Settings
-
-ANSWER_S_MAX = 1_800
 
 
 class RoomError(RuntimeError):
@@ -40,7 +40,6 @@ def ask(settings: Settings, room: str, *arguments: str, question: Any = None) ->
         text=True,
         env={**os.environ, **settings.to_env()},
         cwd=CHECKOUT,
-        timeout=ANSWER_S_MAX,
         check=False,
     )
     if done.returncode:
@@ -49,17 +48,11 @@ def ask(settings: Settings, room: str, *arguments: str, question: Any = None) ->
     return json.loads(done.stdout)
 
 
-def start(settings: Settings, log: str, room: str, *arguments: str) -> subprocess.Popen[bytes]:
-    """Start a room's command beside this process, its output in a log file under home."""
-    path = settings.home / "logs" / f"{log}.log"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as file:
-        return subprocess.Popen(
-            command(room, *arguments),
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=file,
-            env={**os.environ, **settings.to_env()},
-            cwd=CHECKOUT,
-            start_new_session=True,
-        )
+def start(settings: Settings, name: str, room: str, *arguments: str) -> "subprocess.Popen[bytes]":
+    """Start a room's command beside this process; its log and process id are kept under home."""
+    return launch(command(room, *arguments), log_folder(settings, name), settings.to_env(), CHECKOUT)
+
+
+def log_folder(settings: Settings, name: str) -> pathlib.Path:
+    """Return where a started room's log and process id are, so that `down` can end it."""
+    return settings.home / name

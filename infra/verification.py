@@ -13,6 +13,7 @@ from infra.contracts.utility import UTILITIES, Utility
 
 Heartbeat = Mapping[str, int]
 DAY_MS = 86_400_000
+BEHIND = "redis behind"  # 1 if the newest heartbeat in Redis is not the one that it should be
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +90,7 @@ def row(
     newest = heartbeats["redis"]
     figures = [
         Figure("redis register", _field(newest, "register"), _field(live, "register")),
-        Figure("redis sent_at", _field(newest, "sent_at"), _field(live, "sent_at")),
+        Figure(BEHIND, 0, _behind(newest, live)),
         Figure(
             "mysql night",
             _usage(heartbeats["night_start"], heartbeats["night_end"]),
@@ -111,6 +112,10 @@ def _unheard(
     start, end, last = instants[f"{day}_start"], instants[f"{day}_end"], heartbeats[f"{day}_end"]
     truth_until = instants["night_end"] or 0
     return last is not None and last["sent_at"] < (start or 0) and (end is None or end > truth_until)
+
+
+def _behind(newest: Heartbeat | None, live: Mapping[str, Any] | None) -> int:
+    return int(_field(newest, "sent_at") != _field(live, "sent_at"))
 
 
 def _field(values: Mapping[str, Any] | None, name: str) -> int | None:

@@ -15,7 +15,7 @@ from rich.table import Table
 from infra import rooms
 from infra.contracts.utility import UTILITIES
 from infra.settings import Settings
-from infra.verification import Question, Row, question, row, totals
+from infra.verification import BEHIND, Question, Row, question, row, totals
 
 API_TIMEOUT_S = 10
 API_WORKERS = 8
@@ -64,7 +64,7 @@ def verify(settings: Settings, night: datetime.date, sample_size: int) -> Verdic
         for user in rooms.ask(settings, "simulator", "users", "--json", "--sample", str(sample_size))
     ]
     runs = rooms.ask(settings, "simulator", "ledger", "--summary", "--json")["runs"]
-    settled = all(run["finished"] for run in runs)
+    settled = max(runs, key=lambda run: run["acknowledged_until"])["finished"]
     live = rooms.ask(settings, "serving", "live", question=users)
     published = rooms.ask(
         settings, "batch", "published", "--night", night.isoformat(), "--json", question=users
@@ -138,17 +138,20 @@ def _ms(instant: str) -> int:
 def print_verdict(verdict: Verdict, console: Console) -> None:
     """Print a line a user and utility, the sums, and the verdict."""
     names = [figure.name for figure in verdict.rows[0].figures] if verdict.rows else []
-    table = Table(title=f"ledger | layer, night {verdict.night}", box=None, pad_edge=False)
+    state = "at rest" if verdict.settled else "beating, so layers are held to the instants they name"
+    table = Table(title=f"ledger | layer, night {verdict.night}, the fleet {state}", box=None, pad_edge=False)
     table.add_column("user")
     table.add_column("utility")
-    shown = [name for name in names if name != "redis sent_at"]
+    shown = [name for name in names if name != BEHIND]
     for name in shown:
         table.add_column(name, justify="right")
+    table.add_column("redis behind", justify="right")
     table.add_column("difference", justify="right")
     for one in verdict.rows:
         figures = {figure.name: figure for figure in one.figures}
         cells = [f"{_text(figures[name].ledger)} | {_text(figures[name].answer)}" for name in shown]
-        table.add_row(str(one.user_id), one.utility.value, *cells, str(one.difference))
+        behind = "yes" if figures[BEHIND].difference else "no"
+        table.add_row(str(one.user_id), one.utility.value, *cells, behind, str(one.difference))
     console.print(table)
     sums = Table(title=f"sums over {len(verdict.rows) // len(UTILITIES)} users", box=None, pad_edge=False)
     for heading in ("utility", "figure", "ledger", "layer", "missing", "difference"):

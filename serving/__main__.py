@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 from rich.console import Console
 
+from infra.addresses import redacted
 from infra.settings import SettingError, Settings
 from serving import app
 from serving.mysql_source import MysqlSource
@@ -40,7 +41,9 @@ def live() -> None:
         print(json.dumps(asyncio.run(_live(source, users))))
     except StoreAway as error:
         raise _stop(
-            f"redis at {settings.redis_url} does not answer ({error}); start it with `meterbeat up`", 1
+            f"redis at {redacted(settings.redis_url)} does not answer ({error}); "
+            "start it with `meterbeat up`",
+            1,
         ) from None
 
 

@@ -24,9 +24,9 @@ from stream.watch import Silence, watch
 app = typer.Typer(
     help="The speed layer: fold heartbeats into live state and archive them.", no_args_is_help=True
 )
-notes = Console(stderr=True)
-GROUP_ID = "meterbeat-stream"
+notes = Console(stderr=True, highlight=False, soft_wrap=True)
 JOB_NAME = "meterbeat-stream"
+GROUP_ID = JOB_NAME
 RUNNING_S_MAX = 180
 Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
 
@@ -139,9 +139,12 @@ def _check_stores(settings: Settings) -> None:
 
 
 def _newest_checkpoint(settings: Settings) -> str | None:
-    from stream.submission import newest_checkpoint  # noqa: PLC0415 - importing PyFlink takes a second
+    from stream.submission import CheckpointError, newest_checkpoint  # noqa: PLC0415 - PyFlink takes a second
 
-    return newest_checkpoint(settings.checkpoint_dir)
+    try:
+        return newest_checkpoint(settings.checkpoint_dir)
+    except CheckpointError as error:
+        raise FlinkAwayError(str(error)) from None
 
 
 def _submit(settings: Settings, restore_from: str | None) -> None:
@@ -152,6 +155,7 @@ def _submit(settings: Settings, restore_from: str | None) -> None:
 
     rest = urllib.parse.urlsplit(settings.flink_rest)
     submission = Submission(
+        job_name=JOB_NAME,
         rest_host=rest.hostname or "127.0.0.1",
         rest_port=rest.port or 8081,
         parallelism=settings.stream_parallelism,
@@ -166,6 +170,7 @@ def _submit(settings: Settings, restore_from: str | None) -> None:
     )
     options = JobOptions(
         kafka_bootstrap=settings.kafka_bootstrap,
+        group_id=GROUP_ID,
         archive_url=f"s3://{settings.s3_bucket}",
         buckets=settings.stream_buckets,
         window_s=settings.window_s,
@@ -191,9 +196,10 @@ def _wait_until_running(client: FlinkClient) -> JobStatus:
 def _status(settings: Settings) -> dict[str, object]:
     source = KafkaSource(settings.kafka_bootstrap, GROUP_ID)
     progress = source.progress()
-    letters = len(source.dead_letters())
+    letters = source.dead_letter_count()
     source.close()
     job = FlinkClient(settings.flink_rest).job(JOB_NAME)
+    watching = _watch_service(settings).pid() is not None
     window_ms = settings.window_s * 1000
     last_window_end = (progress.newest_event_ms // window_ms + 1) * window_ms
     watermark_ms = job.watermark_ms if job else None
@@ -205,6 +211,7 @@ def _status(settings: Settings) -> dict[str, object]:
         "watermark_ms": watermark_ms,
         "windows_closed": watermark_ms is not None and watermark_ms >= last_window_end - 1,
         "dead_letters": letters,
+        "watch": "running" if watching else "stopped: the last windows stay open; `meterbeat stream run`",
         **(
             {
                 key: value
@@ -237,8 +244,8 @@ def main() -> None:
     try:
         app()
     except (ServiceError, SettingError, FlinkAwayError, KafkaAwayError, RedisAwayError) as error:
-        notes.print(f"[red]error:[/red] {error}", highlight=False)
-        sys.exit(1)
+        notes.print(f"error: {error}", style="red", markup=False)
+        sys.exit(2 if isinstance(error, SettingError) else 1)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any
 
 TIMEOUT_S = 10
 STOP_S_MAX = 120
+FOLD = "PythonGroupWindow"  # as Flink names the folds among the tasks
 LIVE_STATES = ("CREATED", "INITIALIZING", "RUNNING", "RESTARTING", "FAILING", "RECONCILING")
 
 
@@ -68,11 +69,6 @@ class FlinkClient:
             time.sleep(0.5)
         raise FlinkAwayError(f"job {job_id} is not stopped after {STOP_S_MAX} s")
 
-    def cancel(self, job_id: str) -> None:
-        """Cancel a job at once; its last checkpoint stays."""
-        request = urllib.request.Request(f"{self._rest}/jobs/{job_id}?mode=cancel", method="PATCH")
-        urllib.request.urlopen(request, timeout=TIMEOUT_S).close()
-
     def _status(self, job: dict[str, Any]) -> JobStatus:
         path = f"/jobs/{job['jid']}"
         checkpoints = self._get(f"{path}/checkpoints")
@@ -93,14 +89,14 @@ class FlinkClient:
         )
 
     def _watermark_ms(self, path: str) -> int | None:
-        """Return the least watermark that has reached a fold, None before the first."""
+        """Return the least watermark over all folds, None while one of them has none."""
         marks = []
         for vertex in self._get(path)["vertices"]:
-            if "PythonGroupWindow" in vertex["name"] and vertex["parallelism"] > 0:
+            if FOLD in vertex["name"]:
                 found = self._get(f"{path}/vertices/{vertex['id']}/watermarks")
-                marks.append(min((int(mark["value"]) for mark in found), default=-1))
-        positive = [mark for mark in marks if mark > 0]
-        return min(positive) if positive else None
+                marks += [int(mark["value"]) for mark in found] or [-1]
+        least = min(marks, default=-1)
+        return least if least > 0 else None
 
     def _get(self, path: str, body: dict[str, Any] | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()

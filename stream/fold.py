@@ -29,13 +29,19 @@ RECORD = np.dtype(
 REGION_SHARE = np.dtype([("tag", "<i8"), ("window_end", "<i8"), ("rate", "<i8"), ("active_meters", "<i8")])
 
 
-def fold(user_id: Column, sent_at: Column, register: Column, rate: Column, tag: Column) -> NDArray[np.void]:
-    """Return RECORDs in order of user, utility and hour. Times in ms, the rest in the utility's units."""
+def fold(
+    user_id: Column, sent_at: Column, register: Column, rate: Column, tag: Column, *, singly: bool = False
+) -> NDArray[np.void]:
+    """Return RECORDs in order of user, utility and hour. Times in ms, the rest in the utility's units.
+
+    `singly` makes a record of each heartbeat: late ones may lie on both sides of what is known already,
+    and only one by one can each be put in its place.
+    """
     meter = (user_id << 2) | (tag & 3)
     order = np.lexsort((register, sent_at, meter))
     meter, sent_at, register = meter[order], sent_at[order], register[order]
     hour = sent_at // HOUR_MS
-    starts = np.flatnonzero(np.r_[True, (meter[1:] != meter[:-1]) | (hour[1:] != hour[:-1])])
+    starts = np.flatnonzero(np.r_[True, (meter[1:] != meter[:-1]) | (hour[1:] != hour[:-1]) | singly])
     newest = np.r_[starts[1:], len(meter)] - 1
     records = np.zeros(len(starts), RECORD)
     records["user_id"] = meter[starts] >> 2

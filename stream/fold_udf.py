@@ -45,6 +45,15 @@ class FoldLive(_Fold):
         accumulator.append(region_shares(records, self._window_ms).tobytes())
 
 
+class FoldLate(_Fold):
+    """Late heartbeats of one bucket into live state; returns how many records were newer."""
+
+    def accumulate(self, accumulator: list[int], *columns: pd.Series) -> None:
+        """Fold what came late in one window of arrival."""
+        records = fold(*(column.to_numpy(np.int64) for column in columns), singly=True)
+        accumulator.append(self._sink.write_live(records))
+
+
 class FoldRegions(_Fold):
     """The shares of all buckets of one window into the regions' state; returns how many were newer."""
 
@@ -55,4 +64,5 @@ class FoldRegions(_Fold):
 
 
 fold_live = udaf(FoldLive(), result_type=DataTypes.BYTES(), func_type="pandas")
+fold_late = udaf(FoldLate(), result_type=DataTypes.BIGINT(), func_type="pandas")
 fold_regions = udaf(FoldRegions(), result_type=DataTypes.BIGINT(), func_type="pandas")

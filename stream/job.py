@@ -12,9 +12,8 @@ from pyflink.table import StatementSet, TableEnvironment
 
 from infra.contracts import archive, dead_letter, tick
 from infra.contracts.utility import UTILITIES
-from stream.fold_udf import fold_live, fold_regions
+from stream.fold_udf import fold_late, fold_live, fold_regions
 
-GROUP_ID = "meterbeat-stream"
 # A partition that waits its turn for longer than `idle_s` would be taken for idle and its heartbeats for
 # late.
 FETCH_BYTES_MAX = 262_144
@@ -26,6 +25,7 @@ class JobOptions:
     """What the graph depends on. Durations in the unit of their name."""
 
     kafka_bootstrap: str
+    group_id: str  # under which the job tells the broker how far it is
     archive_url: str  # of the bucket, with its scheme
     buckets: int
     window_s: int
@@ -37,7 +37,9 @@ class JobOptions:
 def build(tables: TableEnvironment, options: JobOptions) -> StatementSet:
     """Return the statements of the whole job; executing them submits it."""
     tables.create_java_temporary_function("decode_heartbeat", "meterbeat.Decoder")
+    tables.create_java_temporary_function("clip_value", "meterbeat.Clip")
     tables.create_temporary_function("fold_live", fold_live)
+    tables.create_temporary_function("fold_late", fold_late)
     tables.create_temporary_function("fold_regions", fold_regions)
     for statement in (_messages(options), _decoded(), _archive(options), _dead_letters(options), _done()):
         tables.execute_sql(statement)
@@ -64,7 +66,7 @@ def _messages(options: JobOptions) -> str:
         'connector' = 'kafka',
         'topic' = '{topics}',
         'properties.bootstrap.servers' = '{options.kafka_bootstrap}',
-        'properties.group.id' = '{GROUP_ID}',
+        'properties.group.id' = '{options.group_id}',
         'properties.max.partition.fetch.bytes' = '{FETCH_BYTES_MAX}',
         'scan.startup.mode' = 'earliest-offset',
         'scan.watermark.idle-timeout' = '{options.idle_s} s',
@@ -80,7 +82,7 @@ def _decoded() -> str:
     return f"""
     CREATE TEMPORARY VIEW decoded AS
     SELECT *, decode_heartbeat(message_key, message_value, topic, event_time) AS h,
-        event_time < CURRENT_WATERMARK(event_time) AS late
+        event_time <= CURRENT_WATERMARK(event_time) AS late
     FROM messages WHERE topic <> '{tick.TOPIC}'"""
 
 
@@ -118,6 +120,8 @@ def _dead_letters(options: JobOptions) -> str:
         'connector' = 'kafka',
         'topic' = '{dead_letter.TOPIC}',
         'properties.bootstrap.servers' = '{options.kafka_bootstrap}',
+        'properties.compression.type' = 'lz4',
+        'properties.max.request.size' = '{2 * dead_letter.VALUE_BYTES_MAX}',
         'key.format' = 'raw', 'key.fields' = 'message_key',
         'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY'
     )"""
@@ -137,7 +141,7 @@ def _fill_dead_letters() -> str:
     pairs = ", ".join(f"'{name}', ENCODE({value}, 'UTF-8')" for name, value in headers.items())
     return f"""
     INSERT INTO dead_letters
-    SELECT message_key, message_value, MAP[{pairs}] FROM decoded WHERE h.reason IS NOT NULL"""
+    SELECT message_key, clip_value(message_value), MAP[{pairs}] FROM decoded WHERE h.reason IS NOT NULL"""
 
 
 def _done() -> str:
@@ -164,6 +168,6 @@ def _fold_late(options: JobOptions) -> str:
     """Fold what came late as it comes; the fence keeps what is newer, and regions are not told."""
     return f"""
     INSERT INTO done
-    SELECT CASE WHEN fold_live(user_id, sent_at, register, rate, tag) IS NULL THEN 0 ELSE 1 END
+    SELECT fold_late(user_id, sent_at, register, rate, tag)
     FROM heartbeats WHERE late IS TRUE
     GROUP BY MOD(user_id, {options.buckets}), TUMBLE(arrival_time, INTERVAL '{LATE_WINDOW_S}' SECOND)"""

@@ -9,6 +9,7 @@ from kafka.errors import KafkaError
 from infra.contracts import dead_letter
 from infra.contracts.utility import UTILITIES
 
+CONNECT_MS_MAX = 5_000
 READ_MS_MAX = 5_000
 LETTERS_MAX = 100_000
 
@@ -53,7 +54,7 @@ class KafkaSource:
         """
         self._bootstrap, self._group_id = bootstrap, group_id
         try:
-            self._admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+            self._admin = KafkaAdminClient(bootstrap_servers=bootstrap, bootstrap_timeout_ms=CONNECT_MS_MAX)
         except KafkaError as error:
             raise KafkaAwayError(
                 f"kafka at {bootstrap} does not answer ({error}); start it with `meterbeat up`"
@@ -79,12 +80,29 @@ class KafkaSource:
             newest = self._admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.MAX_TIMESTAMP))
             committed = self._admin.list_group_offsets([self._group_id])[self._group_id]
         except KafkaError as error:
-            raise KafkaAwayError(f"kafka at {self._bootstrap} went away ({error})") from None
+            raise KafkaAwayError(
+                f"kafka at {self._bootstrap} went away ({error}); start it with `meterbeat up`"
+            ) from None
         return InputProgress(
             produced=sum(end.offset for end in ends.values()),
             checkpointed=sum(committed[part].offset for part in partitions if part in committed),
             newest_event_ms=max((found.timestamp for found in newest.values()), default=-1),
         )
+
+    def dead_letter_count(self) -> int:
+        """Return how many letters the topic holds; one written again after a crash counts again.
+
+        :raises KafkaAwayError: if the broker went away.
+        """
+        partition = TopicPartition(dead_letter.TOPIC, 0)
+        try:
+            first = self._admin.list_partition_offsets({partition: OffsetSpec.EARLIEST})[partition].offset
+            end = self._admin.list_partition_offsets({partition: OffsetSpec.LATEST})[partition].offset
+        except KafkaError as error:
+            raise KafkaAwayError(
+                f"kafka at {self._bootstrap} went away ({error}); start it with `meterbeat up`"
+            ) from None
+        return int(end - first)
 
     def dead_letters(self) -> list[DeadLetter]:
         """Return every dead letter once, at most LETTERS_MAX; one written again after a crash is dropped."""
@@ -95,7 +113,13 @@ class KafkaSource:
         end = consumer.end_offsets([partition])[partition]
         letters: dict[tuple[str, int, int], DeadLetter] = {}
         while consumer.position(partition) < end and len(letters) < LETTERS_MAX:
-            for messages in consumer.poll(timeout_ms=READ_MS_MAX).values():
+            polled = consumer.poll(timeout_ms=READ_MS_MAX)
+            if not polled:
+                raise KafkaAwayError(
+                    f"kafka at {self._bootstrap} gave no dead letter in {READ_MS_MAX} ms; "
+                    "start it with `meterbeat up`"
+                )
+            for messages in polled.values():
                 for message in messages:
                     letter = _letter(message.key, message.value, dict(message.headers))
                     letters[letter.topic, letter.partition, letter.offset] = letter

@@ -10,38 +10,56 @@ local FIELDS = { [0] = 'e', [1] = 'g', [2] = 'w' }
 local records, epoch, marks_max = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local pack, unpack_at = struct.pack, struct.unpack
 
+local function trim(marks)
+  local surplus = (#marks / 4 - 1) - marks_max
+  if surplus <= 0 then return marks end
+  return pack('<I4', unpack_at('<I4', marks, 1) + surplus) .. string.sub(marks, 5 + 4 * surplus)
+end
+
+local function repeated(register, count)
+  return string.rep(pack('<I4', register % WRAP), count)
+end
+
 -- Marks as of the end of each hour from `hour_from` up to, but not including, `hour_to`.
 local function append_marks(marks, hour_from, hour_to, register)
-  local added = hour_to - hour_from
-  if added > marks_max then
-    marks, hour_from, added = nil, hour_to - marks_max, marks_max
+  if hour_to - hour_from > marks_max then
+    marks, hour_from = nil, hour_to - marks_max
   end
-  marks = (marks or pack('<I4', hour_from)) .. string.rep(pack('<I4', register % WRAP), added)
-  local surplus = (#marks / 4 - 1) - marks_max
-  if surplus > 0 then
-    marks = pack('<I4', unpack_at('<I4', marks, 1) + surplus) .. string.sub(marks, 5 + 4 * surplus)
-  end
-  return marks
+  return trim((marks or pack('<I4', hour_from)) .. repeated(register, hour_to - hour_from))
 end
 
 local function replace(marks, position, low)
   return string.sub(marks, 1, position - 1) .. pack('<I4', low) .. string.sub(marks, position + 4)
 end
 
+-- Whether register `low` is behind `other`, both known by their low 32 bits only.
+local function behind(low, other)
+  local distance = (other - low) % WRAP
+  return distance > 0 and distance < WRAP / 2
+end
+
+-- A heartbeat from before the meter's first known hour moves its beginning back. Full marks have been
+-- trimmed, so that their first is no beginning.
+local function prepend_marks(marks, hour, register, first_register)
+  local first_hour, count = unpack_at('<I4', marks, 1), #marks / 4 - 1
+  if count == marks_max or first_hour - hour >= marks_max then return marks end
+  return trim(pack('<I4', hour - 1) .. repeated(first_register, 1)
+    .. repeated(register, first_hour - hour + 1) .. string.sub(marks, 9))
+end
+
 -- An old heartbeat raises the marks from its own hour on, as far as they do not count it yet, and lowers
 -- the mark before the meter's first hour if it came before what was taken for the meter's first.
 local function merge_old(marks, hour, register, first_register)
-  local first_hour, last = unpack_at('<I4', marks, 1), #marks / 4 - 1
-  local low = register % WRAP
-  for index = math.max(hour - first_hour, 0), last - 1 do
+  local first_hour, count = unpack_at('<I4', marks, 1), #marks / 4 - 1
+  if hour <= first_hour then return prepend_marks(marks, hour, register, first_register) end
+  local low, first_low = register % WRAP, first_register % WRAP
+  for index = hour - first_hour, count - 1 do
     local mark = unpack_at('<I4', marks, 5 + 4 * index)
-    if hour < first_hour or (low - mark) % WRAP == 0 or (low - mark) % WRAP >= WRAP / 2 then break end
+    if not behind(mark, low) then break end
     marks = replace(marks, 5 + 4 * index, low)
   end
-  if hour == first_hour + 1 and last > 0 then
-    local mark, first_low = unpack_at('<I4', marks, 5), first_register % WRAP
-    local behind = (mark - first_low) % WRAP
-    if behind > 0 and behind < WRAP / 2 then marks = replace(marks, 5, first_low) end
+  if hour == first_hour + 1 and behind(first_low, unpack_at('<I4', marks, 5)) then
+    marks = replace(marks, 5, first_low)
   end
   return marks
 end

@@ -9,6 +9,7 @@ from redis.backoff import ExponentialBackoff
 from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError  # noqa: A004
 from redis.retry import Retry
 
+from infra.addresses import redacted
 from infra.contracts.live_state import MARKS_MAX
 
 RECORDS_PER_CALL = 4_000  # about 10 ms of Redis' time: other clients wait no longer than that
@@ -32,7 +33,7 @@ def check_redis(url: str) -> None:
         redis.Redis.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S).ping()
     except redis.exceptions.RedisError as error:
         raise RedisAwayError(
-            f"redis at {url} does not answer ({error}); start it with `meterbeat up`"
+            f"redis at {redacted(url)} does not answer ({error}); start it with `meterbeat up`"
         ) from None
 
 

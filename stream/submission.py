@@ -9,14 +9,18 @@ from pyflink.table import EnvironmentSettings, TableEnvironment
 
 from stream.job import JobOptions, build
 
-JOB_NAME = "meterbeat-stream"
 CHECKPOINT_TIMEOUT_S = 120
+
+
+class CheckpointError(RuntimeError):
+    """No checkpoint can be chosen; the message says how to name one."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Submission:
     """How the job runs, beside what it does (JobOptions)."""
 
+    job_name: str
     rest_host: str
     rest_port: int
     parallelism: int
@@ -45,7 +49,14 @@ def newest_checkpoint(checkpoint_dir: str) -> str | None:
     """Return the newest whole checkpoint or savepoint under a local folder, None if there is none.
 
     A checkpoint is whole once its `_metadata` is there; Flink writes that last.
+
+    :raises CheckpointError: if the folder is not on this machine, where none can be looked for.
     """
+    if not checkpoint_dir.startswith("file://"):
+        raise CheckpointError(
+            f"checkpoints in {checkpoint_dir} cannot be listed from here; name one with --restore-from, "
+            "or begin anew with --fresh"
+        )
     root = pathlib.Path(checkpoint_dir.removeprefix("file://"))
     found = [path for path in root.glob("*/*/_metadata") if path.is_file()]
     newest = max(found, key=lambda path: path.stat().st_mtime, default=None)
@@ -54,7 +65,7 @@ def newest_checkpoint(checkpoint_dir: str) -> str | None:
 
 def _configuration(submission: Submission) -> dict[str, str]:
     configuration = {
-        "pipeline.name": JOB_NAME,
+        "pipeline.name": submission.job_name,
         "execution.target": "remote",
         "execution.attached": "false",
         "rest.address": submission.rest_host,

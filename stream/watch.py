@@ -4,6 +4,7 @@ Event time stands still when no heartbeat comes, and with it the windows that ho
 says that nothing older will come: its time is the newest event's plus a whole window and the lateness.
 """
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable
@@ -42,13 +43,19 @@ def watch(
     """Tick for ever; a broker that is away is waited for."""
     while True:
         try:
-            source = connect()
-            producer = KafkaProducer(bootstrap_servers=bootstrap)
-            while True:
-                event_time_ms = silence.tick_at(source.progress(), int(time.time() * 1000))
-                if event_time_ms is not None:
-                    producer.send(tick.TOPIC, tick.VALUE, timestamp_ms=event_time_ms).get(timeout=10)
-                time.sleep(INTERVAL_S)
-        except (KafkaAwayError, KafkaError) as error:
+            with (
+                contextlib.closing(connect()) as source,
+                contextlib.closing(_producer(bootstrap)) as producer,
+            ):
+                while True:
+                    event_time_ms = silence.tick_at(source.progress(), int(time.time() * 1000))
+                    if event_time_ms is not None:
+                        producer.send(tick.TOPIC, tick.VALUE, timestamp_ms=event_time_ms).get(timeout=10)
+                    time.sleep(INTERVAL_S)
+        except (KafkaAwayError, KafkaError, OSError) as error:
             log(f"{error}; trying again")
             time.sleep(5 * INTERVAL_S)
+
+
+def _producer(bootstrap: str) -> KafkaProducer:
+    return KafkaProducer(bootstrap_servers=bootstrap)

@@ -5,6 +5,9 @@ and a reader counts it once.
 """
 
 TOPIC = "dead-letter"
+# Of a longer value the letter has the beginning only, and the reason has its length: no message may be
+# too large for its own dead letter.
+VALUE_BYTES_MAX = 1_048_576
 HEADER_TOPIC = "topic"
 HEADER_PARTITION = "partition"
 HEADER_OFFSET = "offset"

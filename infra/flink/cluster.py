@@ -61,6 +61,7 @@ def prepare(settings: Settings) -> None:
     for path in flink.glob("conf/log4j*.properties"):
         shutil.copy(path, folder / "conf")
     lines = [f"{key}: {value}" for key, value in _configuration(settings, flink).items()]
+    (folder / "conf" / "config.yaml").touch(mode=0o600)
     (folder / "conf" / "config.yaml").write_text("\n".join(lines) + "\n")
 
 

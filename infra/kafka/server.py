@@ -1,5 +1,6 @@
 """The local broker as a service, and the topics every broker must have."""
 
+import contextlib
 import subprocess
 import time
 import uuid
@@ -97,22 +98,27 @@ def create_topics(settings: Settings) -> None:
     topics = [
         NewTopic(utility.value, settings.topic_partitions, 1, topic_configs=limits) for utility in UTILITIES
     ]
-    topics.append(NewTopic(dead_letter.TOPIC, 1, 1, topic_configs={"retention.ms": "-1"}))
+    letters = {"retention.ms": "-1", "max.message.bytes": str(2 * dead_letter.VALUE_BYTES_MAX)}
+    topics.append(NewTopic(dead_letter.TOPIC, 1, 1, topic_configs=letters))
     topics.append(NewTopic(tick.TOPIC, 1, 1, topic_configs={"retention.bytes": "1048576"}))
     admin = _admin(settings)
-    for topic in topics:
-        try:
-            admin.create_topics([topic])
-        except TopicAlreadyExistsError:
-            continue
-    admin.close()
+    try:
+        for topic in topics:
+            with contextlib.suppress(TopicAlreadyExistsError):
+                admin.create_topics([topic])
+    except KafkaError as error:
+        raise ServiceError(
+            f"kafka at {settings.kafka_bootstrap} does not make its topics ({error})"
+        ) from None
+    finally:
+        admin.close()
 
 
 def _admin(settings: Settings) -> KafkaAdminClient:
     deadline = time.monotonic() + ADMIN_S_MAX
     while True:
         try:
-            return KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+            return KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, bootstrap_timeout_ms=5_000)
         except KafkaError as error:
             if time.monotonic() > deadline:
                 raise ServiceError(

@@ -31,6 +31,7 @@ def service(settings: Settings) -> Service:
     def prepare() -> None:
         (folder / "data").mkdir(exist_ok=True)
         keys = {"access_key": settings.s3_access_key, "secret_key": settings.s3_secret_key}
+        (folder / "s3proxy.conf").touch(mode=0o600)
         (folder / "s3proxy.conf").write_text(CONFIGURATION.format(port=port, folder=folder, **keys))
 
     java = ["java", f"-Xmx{HEAP_MB}m", "-DLOG_LEVEL=warn", "-cp", f"{settings.jars}/s3/*"]
@@ -61,7 +62,7 @@ def create_bucket(settings: Settings) -> None:
         names = [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]
         if settings.s3_bucket not in names:
             client.create_bucket(Bucket=settings.s3_bucket)
-    except botocore.exceptions.BotoCoreError as error:
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
         raise ServiceError(
             f"s3 at {settings.s3_endpoint} does not answer ({error}); start it with `meterbeat up`"
         ) from None

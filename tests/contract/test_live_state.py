@@ -105,13 +105,26 @@ class TestLiveState:
         in_order = store.hgetall(live_key(USER))
         store.flushdb()
 
-        sink.write_live(records(beats[0]))
         for position in np.random.default_rng(3).permutation(len(beats)):
             sink.write_live(records(beats[position]))
 
         assert marks(store) == {
             h - 490_000: m for h, m in decode_live_state(in_order).meters[Utility.GAS].marks.items()
         }
+
+    def test_hours_that_come_backwards_give_the_same_marks(self, sink, store):
+        for hour, register in ((2, 200), (1, 110), (0, 100)):
+            sink.write_live(records((hour * HOUR_MS, register)))
+
+        assert marks(store) == {-1: 100, 0: 100, 1: 110}
+
+    def test_a_late_group_on_both_sides_of_what_is_known_finds_its_place(self, sink, store):
+        sink.write_live(records((6_000, 105)))
+        late = [records(beat)[0] for beat in ((1_000, 100), (9_000, 120))]
+        sink.write_live(np.array(late))
+        sink.write_live(records((HOUR_MS, 130)))
+
+        assert marks(store) == {-1: 100, 0: 120}
 
     def test_keeps_no_more_marks_than_allowed(self, sink, store):
         for hour in range(MARKS_MAX + 20):

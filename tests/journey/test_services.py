@@ -10,7 +10,7 @@ from infra import platform as services_of
 from infra.process import recorded_pid
 from tests.support.services import failed_in_one_line, running_platform
 
-PORT_BASE = 33_000
+PORT_BASE = 23_000
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,6 @@ class TestServicesAway:
             pytest.param("s3", ["stream", "run"], id="stream-s3"),
             pytest.param("flink-jobmanager", ["stream", "status"], id="status-flink"),
             pytest.param("s3", ["batch", "--night", "2025-06-01"], id="batch-s3"),
-            pytest.param("mysql", ["batch", "--night", "2025-06-01"], id="batch-mysql"),
         ],
     )
     def test_is_one_line_that_names_it_and_the_remedy(self, platform, missing, arguments):

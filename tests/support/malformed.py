@@ -20,6 +20,7 @@ MALFORMED: list[tuple[bytes | None, bytes | None, str]] = [
     (KEY, b"", "value has 0 bytes, not 32"),
     (KEY, GOOD[:31], "value has 31 bytes, not 32"),
     (KEY, GOOD + b"\0", "value has 33 bytes, not 32"),
+    (KEY, b"\0" * 3_000_000, "value has 3000000 bytes, not 32"),
     (KEY, b'{"user_id": 10000001, "register": "x"}', "value has 38 bytes, not 32"),
     (KEY, b"not,a,number,not,a,number,not,a,", "version is 110, not 1"),
     (KEY, patched(0, b"\2"), "version is 2, not 1"),

@@ -86,6 +86,4 @@ def failed_in_one_line(done: "subprocess.CompletedProcess[str]", *, code: int, s
     assert "Traceback" not in done.stderr
     said = " ".join(done.stderr.split())
     assert says in said, said
-    assert len([line for line in done.stderr.splitlines() if line.strip()]) <= 2, (
-        done.stderr
-    )  # folded at most once
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr

@@ -49,7 +49,7 @@ class TestRow:
                 {**LIVE, "register": 501}, PUBLISHED, household(50, 200), "redis register", id="redis"
             ),
             pytest.param(
-                {**LIVE, "sent_at": END}, PUBLISHED, household(50, 200), "redis sent_at", id="behind"
+                {**LIVE, "sent_at": END}, PUBLISHED, household(50, 200), "redis behind", id="behind"
             ),
             pytest.param(None, PUBLISHED, household(50, 200), "redis register", id="lost"),
             pytest.param(LIVE, {"usage_total": 99}, household(50, 200), "mysql night", id="mysql"),

@@ -1,0 +1,73 @@
+"""A service as a process: started once, told from a stranger with its id, ended without a trace."""
+
+import json
+import os
+import signal
+import socket
+import sys
+import time
+
+import pytest
+
+from infra.process import Service, ServiceError, started_at
+
+
+def sleeper(folder, ports=None, ready=lambda: True, command=("-c", "import time; time.sleep(60)")) -> Service:
+    return Service("sleeper", folder, [sys.executable, *command], ports or {}, ready)
+
+
+@pytest.fixture
+def service(tmp_path):
+    one = sleeper(tmp_path)
+    yield one
+    one.stop()
+
+
+class TestService:
+    def test_starts_once(self, service):
+        assert [service.start(), service.start()] == [True, False]
+
+    def test_is_gone_once_killed(self, service):
+        service.start()
+        pid = service.pid()
+        os.killpg(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+        assert service.pid() is None
+        assert service.start()
+
+    def test_does_not_take_a_stranger_for_itself(self, service, tmp_path):
+        record = {"pid": os.getpid(), "started_at": (started_at(os.getpid()) or 0) + 1}
+        service.pid_path.write_text(json.dumps(record))
+
+        assert service.pid() is None
+        assert not service.stop()
+
+    def test_names_a_taken_port(self, tmp_path):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+
+            with pytest.raises(ServiceError, match=rf"sleeper: port {port} \(server\) is taken"):
+                sleeper(tmp_path, {"server": port}).start()
+
+    def test_that_ends_at_start_shows_why(self, tmp_path):
+        service = sleeper(tmp_path, ready=lambda: False, command=("-c", "raise SystemExit('no disk')"))
+        service.start()
+
+        with pytest.raises(ServiceError, match="no disk"):
+            service.wait()
+
+    def test_that_does_not_heed_a_request_is_ended_all_the_same(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("infra.process.STOP_S_MAX", 0.3)
+        stubborn = (
+            "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+            "print('ready', flush=True); time.sleep(60)"
+        )
+        service = sleeper(tmp_path, command=("-c", stubborn))
+        service.start()
+        pid = service.pid()
+        while not service.log_path.read_text():
+            time.sleep(0.01)
+
+        assert service.stop()
+        assert started_at(pid) is None
