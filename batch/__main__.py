@@ -26,7 +26,13 @@ JsonOption = Annotated[bool, typer.Option("--json", help="report as JSON on stan
 
 
 @app.command()
-def run(night: NightOption, as_json: JsonOption = False) -> None:
+def run(
+    night: NightOption,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="publish although the archive does not reach the day's end")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Recompute one closed UTC day from the archive and publish it whole."""
     with _one_line():
         settings = Settings.from_env()
@@ -40,6 +46,7 @@ def run(night: NightOption, as_json: JsonOption = False) -> None:
             start_spark=lambda: _spark(settings),
             stage=_stages(seconds),
             published_at=now,
+            partial=partial,
         )
     if as_json:
         print(json.dumps({**report.to_json(), "seconds": seconds}))
@@ -78,12 +85,12 @@ def main() -> None:
 
 @contextlib.contextmanager
 def _one_line() -> Iterator[None]:
-    """End with exit code 1 and one line for what can be expected to go wrong."""
+    """End with one line for what can be expected to go wrong: exit code 2 for a setting, else 1."""
     try:
         yield
     except (NightRefused, SettingError) as error:
         progress.print(str(error), style="red", highlight=False, soft_wrap=True, markup=False)
-        raise typer.Exit(1) from None
+        raise typer.Exit(2 if isinstance(error, SettingError) else 1) from None
 
 
 def _stages(seconds: dict[str, float]) -> job.Stage:

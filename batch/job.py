@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import datetime
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
@@ -16,6 +16,11 @@ from batch.mysql_sink import Database, NightRow, Publication
 from batch.night import Night, NightRefused
 from batch.report import Report
 from batch.s3_source import Bucket, Found
+from infra.contracts import archive
+from infra.contracts.utility import UTILITIES
+
+# Some meter of a fleet beats every few seconds: a longer silence means heartbeats not archived yet.
+SILENT_AT_END_MS_MAX = 15 * 60_000
 
 Stage = Callable[[str], contextlib.AbstractContextManager[None]]
 
@@ -48,8 +53,11 @@ def run(
     start_spark: Callable[[], SparkSession],
     stage: Stage,
     published_at: datetime.datetime,
+    partial: bool,
 ) -> Report:
     """Recompute and publish a night. Safe to repeat; readers see the old night or the new one.
+
+    With `partial`, an archive that does not reach the night's end is published as it is.
 
     :raises NightRefused: for everything that can be expected to go wrong; nothing is published then.
     """
@@ -57,14 +65,20 @@ def run(
         found = s3_source.look(bucket, night)
         publication = Publication(database)
     with contextlib.closing(publication):
-        if publication.has(night.previous) and not found.previous:
-            path = s3_source.curated_path(night.previous)
-            raise NightRefused(f"night {night.previous} is published, but {path} is not on S3; run it again")
+        check_follows(
+            night,
+            found,
+            published=publication.has(night.previous),
+            earlier=publication.has_before(night),
+        )
+        check_archived(night, bucket, found, partial=partial)
         with stage("start"):
             spark = start_spark()
         try:
             with _refusals():
-                recomputed = _recompute(spark, night, bucket=bucket, found=found, stage=stage)
+                recomputed = _recompute(
+                    spark, night, bucket=bucket, found=found, stage=stage, partial=partial
+                )
                 with stage("curate"):
                     s3_sink.write_curated(recomputed.rows, bucket, night)
                 checksum = _load(recomputed, database, publication, stage)
@@ -87,8 +101,56 @@ def run(
     )
 
 
+def check_follows(night: Night, found: Found, *, published: bool, earlier: bool) -> None:
+    """Refuse a night that does not start from the registers of the night before, unless it is the first.
+
+    `published` is whether the night before is, `earlier` whether any before this one is. What is
+    curated but not published may be of a night that broke off.
+
+    :raises NightRefused: naming the night to run first.
+    """
+    before, run_it = night.previous, f"run `meterbeat batch --night {night.previous}` first"
+    if published and not found.previous:
+        path = s3_source.curated_path(before)
+        raise NightRefused(f"night {before} is published, but {path} is not on S3; {run_it}")
+    if not published and (earlier or found.previous or found.previous_archive):
+        raise NightRefused(f"night {night} would start without night {before}, not yet published; {run_it}")
+
+
+def check_archived(night: Night, bucket: Bucket, found: Found, *, partial: bool) -> None:
+    """Refuse a day without archive; a partial one after a night may have been silent throughout.
+
+    :raises NightRefused: naming where nothing was found.
+    """
+    if not found.archive_paths and not (partial and found.previous):
+        missing = bucket.url(archive.day_path("*", str(night)))  # type: ignore[arg-type]
+        remedy = "; if no meter beat that day, publish it with --partial" if found.previous else ""
+        raise NightRefused(f"no archive for night {night}: nothing under {missing}/{remedy}")
+
+
+def check_whole(night: Night, newest: Mapping[str, int]) -> None:
+    """Refuse an archive that does not reach the night's end; `newest` is the last `sent_at` by utility.
+
+    Every user has a meter of each utility, so a utility that is missing has not been archived yet.
+
+    :raises NightRefused: naming the utility and when it was last heard.
+    """
+    for utility in UTILITIES:
+        at_ms = newest.get(utility)
+        if at_ms is None or at_ms < night.end_ms - SILENT_AT_END_MS_MAX:
+            heard = "there is none" if at_ms is None else f"the newest is of {_instant(at_ms)}"
+            raise NightRefused(
+                f"the archive of night {night} is not whole: of {utility} heartbeats {heard}; wait for "
+                "the stream (`meterbeat stream status`), or publish all the same with --partial"
+            )
+
+
+def _instant(at_ms: int) -> str:
+    return datetime.datetime.fromtimestamp(at_ms / 1_000, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def _recompute(
-    spark: SparkSession, night: Night, *, bucket: Bucket, found: Found, stage: Stage
+    spark: SparkSession, night: Night, *, bucket: Bucket, found: Found, stage: Stage, partial: bool
 ) -> Recomputed:
     """Return the night's rows, checked; reads every heartbeat once."""
     users, regions = s3_source.read_users(spark, bucket), s3_source.read_regions(spark, bucket)
@@ -106,6 +168,9 @@ def _recompute(
         )
     if not counts["rows"]:
         raise NightRefused(f"the archive of night {night} holds no heartbeat of a user in master data")
+    # The rows are held by now: nothing that looks at them reads a heartbeat again.
+    if not partial:
+        check_whole(night, usage.newest_sent_at(rows))
     with stage("conserve"):
         totals = conservation.assert_conserved(rows, regions)
     return Recomputed(usage.published_rows(rows, night), users, regions, counts, totals)

@@ -124,6 +124,10 @@ class Publication:
         """Whether a night is published."""
         return bool(self._query("SELECT 1 FROM nights WHERE night = %s", night.day))
 
+    def has_before(self, night: Night) -> bool:
+        """Whether any earlier night is published."""
+        return bool(self._query("SELECT 1 FROM nights WHERE night < %s LIMIT 1", night.day))
+
     def prepare(self) -> None:
         """Make empty staging tables shaped as the real ones."""
         for table in TABLES:

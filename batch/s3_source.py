@@ -1,6 +1,7 @@
 """What a night reads from S3: a cheap look by boto3 before Spark starts, then DataFrames by S3A."""
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import boto3
@@ -44,6 +45,7 @@ class Found:
     archive_keys: tuple[str, ...]
     archive_bytes: int
     previous: bool  # the night before is there, whole
+    previous_archive: bool  # the day before has objects
 
 
 def curated_path(night: Night) -> str:
@@ -54,7 +56,7 @@ def curated_path(night: Night) -> str:
 def look(bucket: Bucket, night: Night) -> Found:
     """Return what S3 holds for a night, from listings alone; answers within seconds.
 
-    :raises NightRefused: if S3 is away, or archive or master data are missing or empty.
+    :raises NightRefused: if S3 is away, master data are missing, or an object is empty.
     """
     try:
         return _look(_client(bucket), bucket, night)
@@ -69,6 +71,9 @@ def look(bucket: Bucket, night: Night) -> Found:
 
 def read_heartbeats(spark: SparkSession, bucket: Bucket, found: Found) -> DataFrame:
     """Return the archive's heartbeats with their `utility`; columns as the contract types them."""
+    if not found.archive_paths:
+        nulls = (f"CAST(NULL AS {kind}) AS {name}" for name, kind in archive.COLUMNS.items())
+        return spark.range(0).selectExpr(*nulls, "CAST(NULL AS STRING) AS utility")
     columns = [f"{name} {kind}" for name, kind in archive.COLUMNS.items()]
     reader = spark.read.schema(", ".join([*columns, "utility STRING", "day STRING"]))
     paths = [bucket.url(path) for path in found.archive_paths]
@@ -134,14 +139,10 @@ def _look(client: Any, bucket: Bucket, night: Night) -> Found:
     sizes: dict[str, dict[str, int]] = {}
     for utility in UTILITIES:
         path = archive.day_path(utility, str(night))
-        objects = _sizes(client, bucket.name, f"{path}/")
-        visible = {
-            key: size for key, size in objects.items() if key.rpartition("/")[2][:1] not in ("", ".", "_")
-        }
+        visible = dict(_archived(client, bucket.name, path))
         sizes |= {path: visible} if visible else {}
-    if not sizes:
-        missing = archive.day_path("*", str(night))  # type: ignore[arg-type]
-        raise NightRefused(f"no archive for night {night}: nothing under s3://{bucket.name}/{missing}/")
+    before = _sizes(client, bucket.name, f"{curated_path(night.previous)}/")
+    previous = any(key.endswith(f"/{SUCCESS_NAME}") for key in before)
     every = {key: size for objects in sizes.values() for key, size in objects.items()}
     empty = [key for key, size in every.items() if size == 0]
     if empty:
@@ -149,12 +150,25 @@ def _look(client: Any, bucket: Bucket, night: Night) -> Found:
     for path in (master_data.USERS_PATH, master_data.REGIONS_PATH):
         if path not in _sizes(client, bucket.name, path):
             raise NightRefused(f"no master data: s3://{bucket.name}/{path} is missing")
-    before = _sizes(client, bucket.name, f"{curated_path(night.previous)}/")
-    previous = any(key.endswith(f"/{SUCCESS_NAME}") for key in before)
-    return Found(tuple(sizes), tuple(sorted(every)), sum(every.values()), previous)
+    day_before = (archive.day_path(utility, str(night.previous)) for utility in UTILITIES)
+    previous_archive = any(any(_archived(client, bucket.name, path)) for path in day_before)
+    return Found(tuple(sizes), tuple(sorted(every)), sum(every.values()), previous, previous_archive)
+
+
+def _archived(client: Any, name: str, path: str) -> Iterator[tuple[str, int]]:
+    """Yield key and bytes of the objects of a folder that are part of the archive."""
+    for key, size in _listed(client, name, f"{path}/"):
+        if key.rpartition("/")[2][:1] not in ("", ".", "_"):
+            yield key, size
 
 
 def _sizes(client: Any, name: str, prefix: str) -> dict[str, int]:
     """Key -> bytes of the objects whose key starts so."""
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket=name, Prefix=prefix)
-    return {item["Key"]: item["Size"] for page in pages for item in page.get("Contents", [])}
+    return dict(_listed(client, name, prefix))
+
+
+def _listed(client: Any, name: str, prefix: str) -> Iterator[tuple[str, int]]:
+    """Yield key and bytes of the objects whose key starts so, page by page as they are asked for."""
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=name, Prefix=prefix):
+        for item in page.get("Contents", []):
+            yield item["Key"], item["Size"]

@@ -151,6 +151,13 @@ def counts(rows: DataFrame) -> dict[str, int]:
     return {name: int(value or 0) for name, value in row.asDict().items()}
 
 
+def newest_sent_at(rows: DataFrame) -> dict[str, int]:
+    """Return when the newest heartbeat of each utility that was heard was sent, over all known users."""
+    heard = rows.where("known AND heartbeats_read > 0")
+    newest = heard.groupBy("utility").agg(F.max("last_sent_at").alias("sent_at"))
+    return {row["utility"]: row["sent_at"] for row in newest.collect()}
+
+
 def _since(night: Night) -> str:
     return f"(sent_at - {night.start_ms}L)"
 

@@ -47,7 +47,8 @@ def status(as_json: Json = False) -> None:
     if as_json:
         print(json.dumps([dataclasses.asdict(one) for one in found]))
     else:
-        table = Table("service", "state", "pid", "ports", "log", box=None)
+        table = Table("service", "state", "pid", "ports", box=None)
+        table.add_column("log", overflow="fold")
         for one in found:
             ports = ", ".join(f"{purpose} {port}" for purpose, port in one.ports.items())
             table.add_row(one.name, one.state, str(one.pid or ""), ports, one.log)

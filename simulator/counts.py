@@ -14,7 +14,7 @@ class Counts:
     sent: int = 0
     """All that meters sent, whatever became of them."""
     delivered: int = 0
-    """Heartbeats the broker has acknowledged, each counted once."""
+    """Heartbeats the broker has acknowledged, each counted once a run that sent it."""
     late: int = 0
     doubled: int = 0
     lost: int = 0

@@ -58,6 +58,14 @@ class Faults:
             raise FaultError(f"faults {text!r} come to more than 100%. A heartbeat has one fate")
         return cls(**values)
 
+    def __str__(self) -> str:
+        """Return what `parse` reads, or `none`."""
+        shares = ((field.name, getattr(self, field.name)) for field in dataclasses.fields(self))
+        return (
+            ",".join(f"{name.removesuffix('_ppm')}={ppm / 10_000:g}%" for name, ppm in shares if ppm)
+            or "none"
+        )
+
     def __bool__(self) -> bool:
         return any(dataclasses.astuple(self))
 

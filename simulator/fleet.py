@@ -32,20 +32,28 @@ class Pace:
     """Holds the event clock to `speed` times the wall clock (None: not at all) and hears a stop."""
 
     def __init__(
-        self, from_ms: int, speed: float | None, clock: Callable[[], float], wait: Callable[[float], bool]
+        self,
+        from_ms: int,
+        from_s: float,
+        speed: float | None,
+        clock: Callable[[], float],
+        wait: Callable[[float], bool],
     ) -> None:
-        """`clock` gives seconds; `wait` waits up to so many seconds and says whether to stop."""
+        """`clock` gives seconds and shows `from_s` when the event clock shows `from_ms`.
+
+        `wait` waits up to so many seconds and says whether to stop.
+        """
         self._from_ms = from_ms
+        self._from_s = from_s
         self._speed = speed
         self._clock = clock
         self._wait = wait
-        self._started_s = clock()
 
     def stopped_before(self, until_ms: int) -> bool:
         """Wait until the event clock shows `until_ms`; return True if the run is to stop instead."""
         if self._speed is None:
             return self._wait(0)
-        due_s = self._started_s + (until_ms - self._from_ms) / 1_000 / self._speed
+        due_s = self._from_s + (until_ms - self._from_ms) / 1_000 / self._speed
         return self._wait(max(0.0, due_s - self._clock()))
 
 

@@ -5,6 +5,7 @@ of them arrived.
 """
 
 import dataclasses
+import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,12 +23,15 @@ _CHUNK_SLOTS = 512
 
 
 class LedgerError(Exception):
-    """A question the recorded runs cannot answer."""
+    """A question the recorded runs cannot answer, or a run that would make them contradict each other."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One run as recorded. Instants in ms since 1970; `to` is null while an endless run goes on."""
+    """One run as recorded. Instants in ms since 1970; `to` is null while an endless run goes on.
+
+    `started_at` is of the wall clock and tells runs of the same period apart.
+    """
 
     seed: int
     users: int
@@ -37,6 +41,12 @@ class Run:
     acknowledged_until: int
     finished: bool
     counts: Mapping[str, Counts]
+    started_at: int = 0
+
+    @property
+    def name(self) -> str:
+        """What no other run is recorded under."""
+        return f"{self.from_ms}-{self.seed}-{self.started_at}"
 
     @property
     def until_ms(self) -> int:
@@ -53,6 +63,7 @@ class Run:
             "faults": dataclasses.asdict(self.faults),
             "acknowledged_until": self.acknowledged_until,
             "finished": self.finished,
+            "started_at": self.started_at,
             "topics": {topic: counts.to_json() for topic, counts in self.counts.items()},
         }
 
@@ -68,6 +79,7 @@ class Run:
             acknowledged_until=record["acknowledged_until"],
             finished=record["finished"],
             counts={topic: Counts.from_json(counts) for topic, counts in record["topics"].items()},
+            started_at=record.get("started_at", 0),
         )
 
 
@@ -115,6 +127,42 @@ def check_one_fleet(runs: Sequence[Run]) -> None:
         raise LedgerError("no run is recorded. Send heartbeats with `meterbeat simulate` first")
     if len(seeds) > 1:
         raise LedgerError(f"runs of seeds {seeds} are recorded together. Keep one fleet a platform")
+
+
+def check_joins(runs: Sequence[Run], seed: int) -> None:
+    """Refuse a fleet that is not the recorded one: registers of two seeds contradict each other.
+
+    :raises LedgerError: naming both seeds.
+    """
+    for run in runs:
+        if run.seed != seed:
+            raise LedgerError(
+                f"--seed is {seed}, but runs of seed {run.seed} are recorded. "
+                "Use the same --seed, or begin anew with `make clean`"
+            )
+
+
+def check_fates(runs: Sequence[Run], faults: Faults, from_ms: int, to_ms: int | None) -> None:
+    """Refuse a period in which a heartbeat would meet another fate than a recorded run gave it.
+
+    A run that is not finished counts to its planned end, as nobody knows how far it will come.
+
+    :raises LedgerError: naming the faults and the run that had others.
+    """
+    for run in runs:
+        ends = [end for end in (to_ms, run.to_ms) if end is not None]
+        overlaps = not ends or max(from_ms, run.from_ms) < min(ends)
+        if overlaps and run.faults != faults:
+            raise LedgerError(
+                f"--faults is {faults}, but the run from {_instant(run.from_ms)} to {_instant(run.to_ms)} "
+                f"had {run.faults}. Use the same --faults, or begin anew with `make clean`"
+            )
+
+
+def _instant(at_ms: int | None) -> str:
+    if at_ms is None:
+        return "no end"
+    return datetime.datetime.fromtimestamp(at_ms / 1_000, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _newest(

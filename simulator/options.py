@@ -42,6 +42,13 @@ class Rate:
             return None
         return 1.0 if self.real_time else self.heartbeats_s / fleet_heartbeats_s
 
+    def from_s(self, from_ms: int, now_s: float) -> float:
+        """Return the wall clock's seconds at which event time shows `from_ms`.
+
+        Real time is the wall clock's: a fleet that begins in the past, or falls behind, catches up.
+        """
+        return from_ms / 1_000 if self.real_time else now_s
+
 
 def instant_ms(option: str, text: str, now_ms: int) -> int:
     """Read `now`, `yesterday` (its 00:00Z) or an ISO-8601 instant with Z or an offset.

@@ -64,9 +64,9 @@ class S3Sink:
         self._ask("put_object", Key=path, Body=buffer.getvalue())
 
     def put_run(self, run: Run) -> None:
-        """Record a run, replacing what was recorded of it before."""
+        """Record a run, replacing what was recorded of it, and of no other, before."""
         body = json.dumps(run.to_json(), indent=1).encode()
-        self._ask("put_object", Key=f"{RUNS_PREFIX}{run.from_ms}-{run.seed}.json", Body=body)
+        self._ask("put_object", Key=f"{RUNS_PREFIX}{run.name}.json", Body=body)
 
     def read_runs(self) -> list[Run]:
         """Return all recorded runs, oldest first."""
@@ -78,7 +78,7 @@ class S3Sink:
                 body = self._ask("get_object", Key=entry["Key"])["Body"].read()
                 runs.append(Run.from_json(json.loads(body)))
             if not page.get("IsTruncated"):
-                return sorted(runs, key=lambda run: run.from_ms)
+                return sorted(runs, key=lambda run: (run.from_ms, run.started_at))
             token = {"ContinuationToken": page["NextContinuationToken"]}
 
     def _ask(self, call: str, **arguments: Any) -> Any:

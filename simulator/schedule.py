@@ -1,13 +1,14 @@
 """In which order a period's beats leave: spans of event time that all topics go through in lock-step."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from infra.contracts.heartbeat import INTERVAL_MS
 from simulator.record_batch import ROWS_MAX
 from simulator.shapes import BEATS
 
 PACED_SPAN_MS = 100  # of wall time; short enough to be flat, long enough to fill batches
+BEHIND_MS_MAX = 1_000  # of a live fleet; further behind, the longest spans make up for it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,3 +56,17 @@ def spans(from_ms: int, to_ms: int | None, step: int) -> Iterator[Span]:
             span = Span(slot, 1, phase, phase_to)
         yield span
         at = span.until_ms
+
+
+def live_spans(
+    from_ms: int, to_ms: int | None, paced: int, longest: int, now_ms: Callable[[], float]
+) -> Iterator[Span]:
+    """Yield the spans of a period at the wall clock's pace: the longest up to now, short ones from there."""
+    at = from_ms
+    while to_ms is None or at < to_ms:
+        now = int(now_ms())
+        behind = now - at > BEHIND_MS_MAX
+        until = now if behind else (at // BEHIND_MS_MAX + 1) * BEHIND_MS_MAX
+        until = until if to_ms is None else min(until, to_ms)
+        yield from spans(at, until, longest if behind else paced)
+        at = until

@@ -1,8 +1,11 @@
-"""One run from start to record: master data first, heartbeats at their pace, the record kept up to date."""
+"""One run from start to record: master data first, heartbeats at their pace, the record kept up to date.
+
+Runs add up to one story: what a run would contradict is refused before anything is written or sent.
+"""
 
 import dataclasses
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from infra.contracts.heartbeat import INTERVAL_MS
@@ -12,20 +15,21 @@ from simulator.fleet import Pace, Progress
 from simulator.fleet import run as run_fleet
 from simulator.kafka_sink import KafkaSink
 from simulator.lane import lanes_of
-from simulator.ledger import Run
+from simulator.ledger import Run, check_fates, check_joins
 from simulator.load_curves import use_until
 from simulator.master_data import master_tables
 from simulator.options import Rate
 from simulator.s3_sink import S3AwayError, S3Sink
-from simulator.schedule import spans, step_ms
+from simulator.schedule import Span, live_spans, spans, step_ms
 
 RECORD_INTERVAL_S = 2.0
 
 
 class Send:
-    """A fleet that is ready to send: the broker answers, master data is written, every meter is known.
+    """A fleet that is ready to send: the broker answers, earlier runs are read, every meter is known.
 
     :raises KafkaAwayError, KafkaRefusalError, S3AwayError: if a service is not as it must be.
+    :raises LedgerError: if runs of another seed are recorded.
     """
 
     def __init__(self, seed: int, users: int, faults: Faults, s3: S3Sink, kafka: KafkaSink[Progress]) -> None:
@@ -35,8 +39,8 @@ class Send:
         self._s3 = s3
         self._kafka = kafka
         s3.make_bucket()
-        for path, table in master_tables(seed, users).items():
-            s3.put_table(path, table)
+        self._runs = s3.read_runs()
+        check_joins(self._runs, seed)
         for utility in UTILITIES:
             use_until(utility)
         self._partitions = {utility: kafka.partitions[utility] for utility in UTILITIES}
@@ -55,21 +59,50 @@ class Send:
     ) -> Run:
         """Send the period, to its end or until `stop` is set, and return the run as recorded last.
 
-        While it lasts, a record that cannot be written is only reported; the last one must be.
+        `clock` gives the wall clock's seconds. While the run lasts, a record that cannot be written is
+        only reported; the last one must be.
+
+        :raises LedgerError: if a recorded run had other faults in the period; nothing is written then.
         """
+        check_fates(self._runs, self._faults, from_ms, to_ms)
+        self._write_master_data()
         fleet_heartbeats_s = self._users * len(UTILITIES) * 1_000 / INTERVAL_MS
         speed = rate.speed(fleet_heartbeats_s)
-        step = step_ms(self._users / min(self._partitions.values()), speed)
         planned = Run(
-            self._seed, self._users, from_ms, to_ms, self._faults, from_ms, finished=False, counts={}
+            self._seed,
+            self._users,
+            from_ms,
+            to_ms,
+            self._faults,
+            from_ms,
+            finished=False,
+            counts={},
+            started_at=round(clock() * 1_000),
         )
         start = Progress(from_ms, {})
         with _Recorder(self._s3, planned, self._kafka, on_trouble) as recorder:
-            pace = Pace(from_ms, speed, clock, stop.wait)
+            pace = Pace(from_ms, rate.from_s(from_ms, clock()), speed, clock, stop.wait)
+            period = self._spans(from_ms, to_ms, speed, clock if rate.real_time else None)
             progress = start
-            for progress in run_fleet(self._lanes, spans(from_ms, to_ms, step), self._kafka, pace, start):
+            for progress in run_fleet(self._lanes, period, self._kafka, pace, start):
                 on_progress(progress)
             return recorder.finish(progress)
+
+    def _write_master_data(self) -> None:
+        """Write the master data of the largest fleet so far: its users' heartbeats stay in the archive."""
+        users = max([self._users, *(run.users for run in self._runs)])
+        for path, table in master_tables(self._seed, users).items():
+            self._s3.put_table(path, table)
+
+    def _spans(
+        self, from_ms: int, to_ms: int | None, speed: float | None, live: Callable[[], float] | None
+    ) -> Iterator[Span]:
+        """Return the period's spans; those of a live fleet by the clock it keeps to."""
+        users_per_partition = self._users / min(self._partitions.values())
+        step = step_ms(users_per_partition, speed)
+        if live is None:
+            return spans(from_ms, to_ms, step)
+        return live_spans(from_ms, to_ms, step, step_ms(users_per_partition, None), lambda: live() * 1_000)
 
 
 class _Recorder:

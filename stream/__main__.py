@@ -44,16 +44,16 @@ def run(
     _ensure_cluster(settings)
     client = FlinkClient(settings.flink_rest)
     job = client.job(JOB_NAME)
-    restored = None
+    state, restored = "runs already", None
     if job is None:
         _check_stores(settings)
         restored = None if fresh else restore_from or _newest_checkpoint(settings)
         with notes.status("submitting the job"):
             _submit(settings, restored)
+        state = f"resumed from {restored}" if restored else "submitted"
     _watch_service(settings).start()
     with notes.status("waiting until every task runs"):
         job = _wait_until_running(client)
-    state = "submitted" if restored is None else f"resumed from {restored}"
     _report(
         {"job_id": job.job_id, "state": job.state, "restored_from": restored},
         as_json,

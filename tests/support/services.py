@@ -39,15 +39,15 @@ class Platform:
         assert done.returncode == 0, f"{arguments}: {done.stderr}"
         return json.loads(done.stdout)
 
-    def start(self, *arguments: str) -> "subprocess.Popen[bytes]":
+    def start(self, *arguments: str, output: Any = subprocess.DEVNULL) -> "subprocess.Popen[bytes]":
         """Start a meterbeat command beside the test."""
         return subprocess.Popen(
             [sys.executable, "-m", "infra", *arguments],
             cwd=CHECKOUT,
             env=self._env(),
             start_new_session=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
         )
 
     def _run(self, command: list[str], stdin: str | None) -> "subprocess.CompletedProcess[str]":

@@ -157,6 +157,21 @@ class TestHeartbeats:
         assert usage.counts(rows)["unsound"] == 1
 
 
+class TestNewest:
+    def test_is_of_what_known_users_sent_on_the_day(self, spark: SparkSession) -> None:
+        beats = [
+            a_beat(60, 2),
+            a_beat(5, 1),
+            a_beat(7, 1, utility="gas"),
+            a_beat(80_000, 1, STRANGER, utility="gas"),
+        ]
+        carried = [(HOME, "water", 900, NIGHT.start_ms - 77)]
+
+        newest = usage.newest_sent_at(rows_of(spark, beats, carried))
+
+        assert newest == {"electricity": NIGHT.start_ms + 60_000, "gas": NIGHT.start_ms + 7_000}
+
+
 class TestFirstDay:
     def test_starts_from_the_first_register_and_says_when(self, spark: SparkSession) -> None:
         row = the_row(spark, [a_beat(4 * 3_600 + 1, 1_010), a_beat(4 * 3_600, 1_000), a_beat(80_000, 1_100)])

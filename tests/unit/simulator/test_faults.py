@@ -21,6 +21,14 @@ def test_each_fault_befalls_as_many_as_asked() -> None:
     assert shares[Fate.MALFORMED] == pytest.approx(0.0001, rel=0.3)
 
 
+def test_faults_are_written_as_they_are_read() -> None:
+    faults = Faults.parse("late=1%,malformed=0.0001%")
+
+    assert str(faults) == "late=1%,malformed=0.0001%"
+    assert Faults.parse(str(faults)) == faults
+    assert str(Faults()) == "none"
+
+
 def test_without_faults_all_is_well() -> None:
     assert not Faults.parse("")
     assert (Faults().fate_of(IDENTITY, SLOTS) == Fate.ON_TIME).all()

@@ -10,7 +10,16 @@ from infra.contracts.utility import UTILITIES
 from simulator.faults import Faults
 from simulator.fleet import Pace, Progress, run
 from simulator.lane import lanes_of
-from simulator.ledger import LedgerError, Run, check_one_fleet, counts_of, first_delivered, last_delivered
+from simulator.ledger import (
+    LedgerError,
+    Run,
+    check_fates,
+    check_joins,
+    check_one_fleet,
+    counts_of,
+    first_delivered,
+    last_delivered,
+)
 from simulator.record_batch import ROWS_MAX, Records
 from simulator.schedule import spans, step_ms
 
@@ -42,7 +51,7 @@ def fleet_run(
 ) -> tuple[CollectingSink, Run]:
     sink = CollectingSink()
     lanes = lanes_of(SEED, users, dict.fromkeys(UTILITIES, 3), faults)
-    pace = Pace(from_ms, speed, lambda: 0.0, lambda seconds: False)
+    pace = Pace(from_ms, 0.0, speed, lambda: 0.0, lambda seconds: False)
     step = step_ms(users / 3, speed)
     *_, done = run(lanes, spans(from_ms, to_ms, step), sink, pace, Progress(from_ms, {}))
     record = Run(SEED, users, from_ms, to_ms, faults, done.until_ms, finished=True, counts=done.counts)
@@ -94,6 +103,16 @@ def test_two_runs_on_end_are_one_story() -> None:
     second_sink, second = fleet_run(MIDDLE_MS, TO_MS)
 
     assert_ledger_equals([first, second], first_sink.messages + second_sink.messages)
+
+
+def test_a_period_sent_again_by_fewer_users_changes_no_answer() -> None:
+    sink, whole = fleet_run(FROM_MS, TO_MS)
+    again_sink, again = fleet_run(FROM_MS, TO_MS)
+    fewer_sink, fewer = fleet_run(MIDDLE_MS, TO_MS + 60_000, users=USERS // 2)
+
+    assert_ledger_equals([whole, again], sink.messages + again_sink.messages)
+    assert_ledger_equals([whole, fewer], sink.messages + fewer_sink.messages)
+    assert_ledger_equals([fewer, whole], fewer_sink.messages + sink.messages)
 
 
 def test_a_run_that_broke_off_counts_what_was_acknowledged() -> None:
@@ -150,7 +169,7 @@ def test_a_stop_ends_between_spans_and_still_sends_what_is_late() -> None:
     sink = CollectingSink()
     lanes = lanes_of(SEED, USERS, dict.fromkeys(UTILITIES, 3), ALL_FAULTS)
     answers = iter([False] * 40 + [True])
-    pace = Pace(FROM_MS, 10.0, lambda: 0.0, lambda seconds: next(answers))
+    pace = Pace(FROM_MS, 0.0, 10.0, lambda: 0.0, lambda seconds: next(answers))
 
     *_, done = run(lanes, spans(FROM_MS, None, 1_000), sink, pace, Progress(FROM_MS, {}))
 
@@ -165,6 +184,48 @@ def test_a_run_survives_its_own_record() -> None:
     _, record = fleet_run(FROM_MS, FROM_MS + 60_000)
 
     assert Run.from_json(record.to_json()) == record
+
+
+def test_runs_of_one_period_have_names_of_their_own() -> None:
+    _, record = fleet_run(FROM_MS, FROM_MS + 5_000)
+    again = dataclasses.replace(record, started_at=record.started_at + 1)
+
+    assert record.name != again.name
+    assert dataclasses.replace(again, finished=False).name == again.name
+
+
+def test_a_fleet_of_another_seed_may_not_join() -> None:
+    _, record = fleet_run(FROM_MS, FROM_MS + 5_000)
+
+    check_joins([], 12)
+    check_joins([record], SEED)
+    with pytest.raises(LedgerError, match=r"--seed is 12, but runs of seed 11 are recorded.*`make clean`"):
+        check_joins([record], 12)
+
+
+@pytest.mark.parametrize(
+    ("from_ms", "to_ms", "recorded_to_ms", "overlaps"),
+    [
+        (FROM_MS, TO_MS, TO_MS, True),
+        (MIDDLE_MS, None, TO_MS, True),
+        (TO_MS + 1, None, None, True),
+        (FROM_MS - 5_000, FROM_MS + 1, None, True),
+        (TO_MS, None, TO_MS, False),
+        (FROM_MS - 5_000, FROM_MS, None, False),
+        (FROM_MS - 5_000, TO_MS, FROM_MS, False),
+    ],
+)
+def test_other_faults_are_refused_where_periods_overlap(
+    from_ms: int, to_ms: int | None, recorded_to_ms: int | None, overlaps: bool
+) -> None:
+    record = Run(SEED, USERS, FROM_MS, recorded_to_ms, ALL_FAULTS, FROM_MS, finished=False, counts={})
+
+    check_fates([record], ALL_FAULTS, from_ms, to_ms)
+    if not overlaps:
+        check_fates([record], Faults(), from_ms, to_ms)
+        return
+    with pytest.raises(LedgerError, match=r"--faults is none, but the run from .* had late=4%,doubled=3%,"):
+        check_fates([record], Faults(), from_ms, to_ms)
 
 
 def test_runs_of_two_fleets_are_refused() -> None:

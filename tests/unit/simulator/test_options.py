@@ -31,6 +31,11 @@ def test_rates_become_speeds() -> None:
     assert Rate.parse("150000").speed(600_000.0) == 0.25
 
 
+def test_real_time_is_the_wall_clocks_and_other_paces_begin_now() -> None:
+    assert Rate.parse("real-time").from_s(NOON_MS, 5.0) == NOON_MS / 1_000
+    assert Rate.parse("600").from_s(NOON_MS, 5.0) == 5.0
+
+
 @pytest.mark.parametrize("text", ["fast", "0", "-5", "inf", "nan"])
 def test_a_wrong_rate_is_named(text: str) -> None:
     with pytest.raises(OptionError, match=f"--rate is '{text}'"):

@@ -1,8 +1,10 @@
+import itertools
+
 import hypothesis
 import hypothesis.strategies as st
 import pytest
 
-from simulator.schedule import PACED_SPAN_MS, Span, spans, step_ms
+from simulator.schedule import BEHIND_MS_MAX, PACED_SPAN_MS, Span, live_spans, spans, step_ms
 
 FROM_MS = 1_795_000_000_000
 
@@ -40,3 +42,37 @@ def test_a_span_is_as_long_as_batches_and_pace_allow(
     users_per_partition: float, speed: float | None, step: int
 ) -> None:
     assert step_ms(users_per_partition, speed) == step
+
+
+def test_a_live_fleet_makes_up_for_a_day_in_few_spans_and_then_keeps_pace() -> None:
+    now_ms = FROM_MS + 86_400_000
+    taken: list[Span] = []
+    # Each span takes 7 ms of the clock, so that making up is itself behind at first.
+    for span in live_spans(
+        FROM_MS, now_ms + 10_000, PACED_SPAN_MS, 3_600_000, lambda: now_ms + 7 * len(taken)
+    ):
+        taken.append(span)
+
+    lengths = [after.until_ms - before.until_ms for before, after in itertools.pairwise(taken)]
+    long = sum(length > PACED_SPAN_MS for length in lengths)
+    assert 24 <= long <= 30
+    assert all(length <= PACED_SPAN_MS for length in lengths[long:])
+    assert taken[-1].until_ms == now_ms + 10_000
+
+
+def test_a_live_fleet_that_falls_behind_later_makes_up_for_it() -> None:
+    clock_ms = [FROM_MS]
+    taken = live_spans(FROM_MS, None, PACED_SPAN_MS, 3_600_000, lambda: clock_ms[0])
+    paced = [next(taken) for _ in range(BEHIND_MS_MAX // PACED_SPAN_MS)]
+
+    clock_ms[0] += 600_000
+    made_up = list(itertools.takewhile(lambda span: span.until_ms < clock_ms[0], taken))
+
+    assert paced[-1].until_ms == FROM_MS + BEHIND_MS_MAX
+    assert len(made_up) <= 3
+
+
+def test_a_live_fleet_of_the_future_goes_in_short_spans() -> None:
+    taken = list(live_spans(FROM_MS, FROM_MS + 5_000, PACED_SPAN_MS, 3_600_000, lambda: FROM_MS - 9_000_000))
+
+    assert len(taken) == 50

@@ -1,0 +1,29 @@
+import pytest
+from typer.testing import CliRunner
+
+from batch.__main__ import app
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("METERBEAT_COLOUR", "red"), ("METERBEAT_WINDOW_S", "ten")],
+    ids=["unknown", "unusable"],
+)
+@pytest.mark.parametrize("command", [["run", "--night", "2026-03-29"], ["published", "--users", "10000000"]])
+def test_a_wrong_setting_is_misuse(
+    monkeypatch: pytest.MonkeyPatch, command: list[str], variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    done = CliRunner().invoke(app, command)
+
+    assert done.exit_code == 2
+    assert variable in done.output
+    assert len(done.output.strip().splitlines()) == 1
+
+
+def test_a_night_that_is_refused_has_failed() -> None:
+    done = CliRunner().invoke(app, ["run", "--night", "2199-01-01"])
+
+    assert done.exit_code == 1
+    assert "night 2199-01-01 is not over" in done.output

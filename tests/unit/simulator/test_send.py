@@ -1,0 +1,173 @@
+"""Runs that follow each other on one platform, over stores that only remember."""
+
+import threading
+from collections.abc import Mapping
+from typing import Any, cast
+
+import pyarrow as pa
+import pytest
+
+from infra.contracts import master_data
+from infra.contracts.utility import UTILITIES
+from simulator.faults import Faults
+from simulator.fleet import Progress
+from simulator.kafka_sink import KafkaSink
+from simulator.ledger import LedgerError, Run
+from simulator.options import Rate
+from simulator.record_batch import Records
+from simulator.s3_sink import S3Sink
+from simulator.send import Send
+
+SEED = 11
+FROM_MS = 1_795_046_400_000
+MINUTE_MS = 60_000
+
+
+class RememberingS3:
+    def __init__(self) -> None:
+        self.tables: dict[str, pa.Table] = {}
+        self.runs: dict[str, Run] = {}
+
+    def make_bucket(self) -> None:
+        pass
+
+    def put_table(self, path: str, table: pa.Table) -> None:
+        self.tables[path] = table
+
+    def put_run(self, run: Run) -> None:
+        self.runs[run.name] = run
+
+    def read_runs(self) -> list[Run]:
+        return list(self.runs.values())
+
+
+class CountingKafka:
+    """Takes what is sent; each batch takes a millisecond of the clock, and so does each look at it."""
+
+    def __init__(self, now_s: float) -> None:
+        self.now_s = now_s
+        self.partitions = dict.fromkeys(map(str, UTILITIES), 1)
+        self.messages = self.batches = 0
+        self.lags_s: list[float] = []
+        self.acknowledged: Progress | None = None
+
+    def send(self, records: Mapping[tuple[str, int], Records], mark: Progress | None) -> None:
+        self.messages += sum(len(rows) for rows in records.values())
+        self.batches += 1
+        self.now_s += 0.001
+        if mark is not None:
+            self.acknowledged = mark
+            self.lags_s.append(self.now_s - mark.until_ms / 1_000)
+
+    def flush(self) -> None:
+        pass
+
+
+class WaitingStop(threading.Event):
+    """Waits on the clock of the test."""
+
+    def __init__(self, kafka: CountingKafka) -> None:
+        super().__init__()
+        self.kafka = kafka
+        self.waited_s = 0.0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.kafka.now_s += timeout or 0.0
+        self.waited_s += timeout or 0.0
+        return False
+
+
+def simulate(
+    s3: RememberingS3,
+    *,
+    from_ms: int = FROM_MS,
+    to_ms: int = FROM_MS + MINUTE_MS,
+    seed: int = SEED,
+    users: int = 6,
+    faults: str = "lost=1%",
+    rate: str = "max",
+    now_s: float = 2_000_000_000.0,
+) -> tuple[Run, CountingKafka, WaitingStop]:
+    kafka = CountingKafka(now_s)
+    stop = WaitingStop(kafka)
+    send = Send(seed, users, Faults.parse(faults), cast(S3Sink, s3), cast(KafkaSink[Progress], kafka))
+    run = send.run(
+        from_ms=from_ms,
+        to_ms=to_ms,
+        rate=Rate.parse(rate),
+        clock=lambda: kafka.now_s,
+        stop=stop,
+        on_progress=lambda _: None,
+        on_trouble=pytest.fail,
+    )
+    return run, kafka, stop
+
+
+class TestASecondRun:
+    def test_of_the_same_period_is_recorded_beside_the_first(self) -> None:
+        s3 = RememberingS3()
+
+        first, first_kafka, _ = simulate(s3, now_s=2_000_000_000.0)
+        second, second_kafka, _ = simulate(s3, now_s=2_000_000_100.0)
+
+        recorded = sum(counts.messages for run in s3.runs.values() for counts in run.counts.values())
+        assert sorted(s3.runs) == sorted([first.name, second.name])
+        assert recorded == first_kafka.messages + second_kafka.messages
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            pytest.param({"seed": 12}, id="seed"),
+            pytest.param({"faults": "lost=2%", "users": 9}, id="faults"),
+        ],
+    )
+    def test_that_contradicts_the_first_writes_and_sends_nothing(
+        self, other: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        s3 = RememberingS3()
+        simulate(s3)
+        monkeypatch.setattr(s3, "put_table", pytest.fail)
+        monkeypatch.setattr(s3, "put_run", pytest.fail)
+        monkeypatch.setattr(CountingKafka, "send", pytest.fail)
+
+        with pytest.raises(LedgerError, match=f"--{next(iter(other))} is .*`make clean`"):
+            simulate(s3, **other)
+
+    def test_with_other_faults_may_follow_the_first(self) -> None:
+        s3 = RememberingS3()
+        simulate(s3)
+
+        simulate(s3, from_ms=FROM_MS + MINUTE_MS, to_ms=FROM_MS + 2 * MINUTE_MS, faults="")
+
+        assert len(s3.runs) == 2
+
+    @pytest.mark.parametrize(("users", "known"), [(4, 6), (9, 9)])
+    def test_leaves_master_data_of_the_largest_fleet(self, users: int, known: int) -> None:
+        s3 = RememberingS3()
+        simulate(s3, users=6)
+
+        simulate(s3, users=users)
+
+        assert s3.tables[master_data.USERS_PATH].num_rows == known
+
+
+class TestRealTime:
+    def test_from_the_past_catches_up_and_then_keeps_to_the_wall_clock(self) -> None:
+        from_s = FROM_MS / 1_000
+        run, kafka, stop = simulate(
+            RememberingS3(), rate="real-time", now_s=from_s + 3_600, to_ms=FROM_MS + 3_630_000
+        )
+
+        assert run.finished
+        assert stop.waited_s == pytest.approx(30, abs=1)
+        assert max(kafka.lags_s[-100:]) < 0.2
+        assert kafka.batches < 400
+
+    def test_from_the_future_waits_for_it(self) -> None:
+        from_s = FROM_MS / 1_000
+        _, kafka, stop = simulate(
+            RememberingS3(), rate="real-time", now_s=from_s - 500, to_ms=FROM_MS + 5_000
+        )
+
+        assert stop.waited_s == pytest.approx(505, abs=0.2)
+        assert min(kafka.lags_s) >= 0
