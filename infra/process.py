@@ -53,6 +53,7 @@ class Service:
         """
         if self.pid():
             return False
+        end_orphans(self.pid_path)
         for purpose, port in self.ports.items():
             if port_answers(port):
                 raise ServiceError(
@@ -132,8 +133,24 @@ def stop_recorded(pid_path: pathlib.Path) -> bool:
     pid = recorded_pid(pid_path)
     if pid:
         end(pid)
+    else:
+        end_orphans(pid_path)
     pid_path.unlink(missing_ok=True)
     return pid is not None
+
+
+def end_orphans(pid_path: pathlib.Path) -> None:
+    """End what a recorded process that was killed had started, such as a task manager's Python workers.
+
+    No process can get the id of a group that still has members; so if the id is free, they are its own.
+    """
+    try:
+        pid = json.loads(pid_path.read_text())["pid"]
+    except (FileNotFoundError, ValueError):
+        return
+    if not pathlib.Path(f"/proc/{pid}").exists():
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
 
 
 def started_at(pid: int) -> int | None:

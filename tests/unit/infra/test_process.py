@@ -36,6 +36,23 @@ class TestService:
         assert service.pid() is None
         assert service.start()
 
+    def test_killed_leaves_no_child_behind_once_started_again(self, tmp_path):
+        parent = "import subprocess, sys; p = subprocess.Popen(['sleep', '60']); print(p.pid, flush=True); p.wait()"
+        service = sleeper(tmp_path, command=("-c", parent))
+        service.start()
+        while not service.log_path.read_text():
+            time.sleep(0.01)
+        child, pid = int(service.log_path.read_text()), service.pid()
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+        alive_before = started_at(child)
+        service.start()
+        service.stop()
+
+        assert alive_before is not None
+        assert started_at(child) is None
+
     def test_does_not_take_a_stranger_for_itself(self, service, tmp_path):
         record = {"pid": os.getpid(), "started_at": (started_at(os.getpid()) or 0) + 1}
         service.pid_path.write_text(json.dumps(record))
