@@ -5,7 +5,7 @@ JAR_SETS := kafka s3 mysql flink spark
 DEPENDENCY_PLUGIN := org.apache.maven.plugins:maven-dependency-plugin:3.8.1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo check unit test soak format up down status clean
+.PHONY: help setup lock demo check unit test format up down status clean
 
 ##@ Start
 setup: .venv/.done .jars/.done ## Make .venv with the meterbeat command and fetch the jars; once
@@ -23,11 +23,8 @@ check: setup ## Lint, types and the rules between rooms
 unit: setup ## The pure tests only, in seconds
 	$(BIN)/pytest -q tests/unit tests/tidy
 
-test: check ## Everything but the soak tests: unit, contract and journey on real engines
-	$(BIN)/pytest -m "not soak"
-
-soak: setup ## Repeats and long runs
-	$(BIN)/pytest -m soak
+test: check ## Everything: unit, contract and journey on real engines
+	$(BIN)/pytest
 
 format: setup ## Put the code into its one form
 	$(BIN)/ruff format .

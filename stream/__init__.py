@@ -3,5 +3,5 @@
 Reads:   Kafka topics electricity, gas, water and tick
 Writes:  Redis hashes live:{user_id} and region:{code}; Kafka topic dead-letter; S3 prefix raw/
 Imports: infra, pyflink, kafka, redis, numpy, pandas, typer, rich
-Never:   the wall clock inside the job; a late heartbeat is judged by the watermark alone
+Never:   the wall clock for what a figure is; whether a heartbeat is late the watermark says alone
 """

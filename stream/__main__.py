@@ -150,6 +150,7 @@ def _newest_checkpoint(settings: Settings) -> str | None:
 def _submit(settings: Settings, restore_from: str | None) -> None:
     os.environ.update(cluster.environment(settings))
     from stream import fold_udf  # noqa: PLC0415 - reads the variables set above
+    from stream.buckets import even_labels, flink_subtask  # noqa: PLC0415
     from stream.job import JobOptions  # noqa: PLC0415
     from stream.submission import Submission, submit  # noqa: PLC0415
 
@@ -173,6 +174,7 @@ def _submit(settings: Settings, restore_from: str | None) -> None:
         group_id=GROUP_ID,
         archive_url=f"s3://{settings.s3_bucket}",
         buckets=settings.stream_buckets,
+        labels=even_labels(settings.stream_buckets, flink_subtask(settings.stream_parallelism)),
         window_s=settings.window_s,
         lateness_s=settings.lateness_s,
         idle_s=settings.idle_s,

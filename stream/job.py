@@ -28,6 +28,7 @@ class JobOptions:
     group_id: str  # under which the job tells the broker how far it is
     archive_url: str  # of the bucket, with its scheme
     buckets: int
+    labels: tuple[int, int]  # of the buckets: step and offset, see stream/buckets.py
     window_s: int
     lateness_s: int
     idle_s: int
@@ -159,9 +160,14 @@ def _fold_on_time(options: JobOptions) -> str:
             fold_live(user_id, sent_at, register, rate, tag) AS regions,
             TUMBLE_ROWTIME(event_time, {window}) AS window_time
         FROM heartbeats WHERE late IS NOT TRUE
-        GROUP BY MOD(user_id, {options.buckets}), TUMBLE(event_time, {window})
+        GROUP BY {_bucket(options)}, TUMBLE(event_time, {window})
     )
     GROUP BY TUMBLE(window_time, {window})"""
+
+
+def _bucket(options: JobOptions) -> str:
+    step, offset = options.labels
+    return f"MOD(user_id, {options.buckets}) * {step} + {offset}"
 
 
 def _fold_late(options: JobOptions) -> str:
@@ -170,4 +176,4 @@ def _fold_late(options: JobOptions) -> str:
     INSERT INTO done
     SELECT fold_late(user_id, sent_at, register, rate, tag)
     FROM heartbeats WHERE late IS TRUE
-    GROUP BY MOD(user_id, {options.buckets}), TUMBLE(arrival_time, INTERVAL '{LATE_WINDOW_S}' SECOND)"""
+    GROUP BY {_bucket(options)}, TUMBLE(arrival_time, INTERVAL '{LATE_WINDOW_S}' SECOND)"""

@@ -37,7 +37,7 @@ class TestService:
         assert service.start()
 
     def test_killed_leaves_no_child_behind_once_started_again(self, tmp_path):
-        parent = "import subprocess, sys; p = subprocess.Popen(['sleep', '60']); print(p.pid, flush=True); p.wait()"
+        parent = "import subprocess as s; p = s.Popen(['sleep', '60']); print(p.pid, flush=True); p.wait()"
         service = sleeper(tmp_path, command=("-c", parent))
         service.start()
         while not service.log_path.read_text():
