@@ -4,6 +4,7 @@ import dataclasses
 import datetime
 import json
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -29,15 +30,19 @@ Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
 
 
 @app.command()
-def up() -> None:
+def up(as_json: Json = False) -> None:
     """Start Kafka, Redis, MySQL, S3 and Flink on this machine; those that run are left alone."""
-    platform.up(Settings.from_env(), lambda name, outcome: notes.print(f"{name:18} {outcome}"))
+    outcomes: dict[str, str] = {}
+    platform.up(Settings.from_env(), _told(outcomes))
+    _answer(outcomes, as_json)
 
 
 @app.command()
-def down() -> None:
-    """End what `up` and `stream run` started, and no other process."""
-    platform.down(Settings.from_env(), lambda name, outcome: notes.print(f"{name:18} {outcome}"))
+def down(as_json: Json = False) -> None:
+    """End what `up` and the rooms left running, and no other process."""
+    outcomes: dict[str, str] = {}
+    platform.down(Settings.from_env(), _told(outcomes))
+    _answer(outcomes, as_json)
 
 
 @app.command()
@@ -107,6 +112,21 @@ def demo(
     """Run the whole platform on real input and prove its totals; stays up until interrupted."""
     verdict = demonstration.run(Settings.from_env(), users, seed, faults, notes, stay=stay)
     raise typer.Exit(1 if verdict.difference else 0)
+
+
+def _told(outcomes: dict[str, str]) -> Callable[[str, str], None]:
+    """Return what notes an outcome down and shows it as it comes."""
+
+    def tell(name: str, outcome: str) -> None:
+        outcomes[name] = outcome
+        notes.print(f"{name:18} {outcome}")
+
+    return tell
+
+
+def _answer(outcomes: dict[str, str], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(outcomes))
 
 
 def _night(text: str) -> datetime.date:

@@ -106,12 +106,29 @@ def create_topics(settings: Settings) -> None:
         for topic in topics:
             with contextlib.suppress(TopicAlreadyExistsError):
                 admin.create_topics([topic])
+        _wait_until_led(admin, [topic.name for topic in topics])
     except KafkaError as error:
         raise ServiceError(
             f"kafka at {settings.kafka_bootstrap} does not make its topics ({error})"
         ) from None
     finally:
         admin.close()
+
+
+def _wait_until_led(admin: KafkaAdminClient, names: list[str]) -> None:
+    """Wait until every partition has a leader; a new topic is known to clients a moment after it is made."""
+    deadline = time.monotonic() + ADMIN_S_MAX
+    while True:
+        found = admin.describe_topics(names)
+        led = [
+            topic["partitions"] and all(part["leader_id"] >= 0 for part in topic["partitions"])
+            for topic in found
+        ]
+        if len(led) == len(names) and all(led):
+            return
+        if time.monotonic() > deadline:
+            raise ServiceError(f"kafka has no leader for all of {', '.join(names)}; see its log")
+        time.sleep(0.1)
 
 
 def _admin(settings: Settings) -> KafkaAdminClient:

@@ -13,16 +13,12 @@ export function poll(url, shown, failed) {
     clearTimeout(timer);
     if (ended) return;
     try {
-      const answer = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS), cache: "no-store" });
-      const body = await answer.json();
-      if (answer.ok) shown(body);
+      const { ok, status, body } = await answerOf(url);
+      if (ok) shown(body);
       else {
-        ended = answer.status === 404 || answer.status === 422;
-        failed({ status: answer.status, title: body.title, detail: body.detail });
+        ended = status === 404 || status === 422;
+        failed({ status, title: body.title, detail: body.detail });
       }
-    } catch (error) {
-      if (!(error instanceof TypeError || error instanceof DOMException || error instanceof SyntaxError)) throw error;
-      failed({ status: 0, title: "No connection", detail: "Meterbeat did not answer; trying again." });
     } finally {
       if (!ended && !document.hidden) timer = setTimeout(ask, INTERVAL_MS);
     }
@@ -32,4 +28,15 @@ export function poll(url, shown, failed) {
     if (!document.hidden) ask();
   });
   ask();
+}
+
+// What went wrong on the way becomes an answer of its own; what goes wrong in drawing does not.
+async function answerOf(url) {
+  try {
+    const answer = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS), cache: "no-store" });
+    return { ok: answer.ok, status: answer.status, body: await answer.json() };
+  } catch {
+    const body = { title: "No connection", detail: "Meterbeat did not answer; trying again." };
+    return { ok: false, status: 0, body };
+  }
 }
