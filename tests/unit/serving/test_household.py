@@ -198,6 +198,10 @@ def _knowledge(draw: st.DrawFn) -> tuple[Meter, Truth, LiveState | None, int, st
     live = None
     if draw(st.booleans()):
         sent_at = draw(st.integers(START + HOUR_MS, now))  # its register is that of its hour's start
+        if (sent_at + 1) % HOUR_MS == 0:
+            sent_at -= (
+                1  # a heartbeat in an hour's last millisecond would have to show the register of its end
+            )
         since = draw(st.integers(0, (sent_at - START) // HOUR_MS)) * HOUR_MS + START
         live = meter.live(sent_at, since=draw(st.sampled_from([START, since])))
     zone = draw(st.sampled_from(["UTC", "America/New_York", "America/Los_Angeles", "Pacific/Honolulu"]))
