@@ -51,25 +51,24 @@ def services(settings: Settings) -> list[Service]:
     return chosen
 
 
-def up(settings: Settings, report: Callable[[str, str], None]) -> list[Service]:
+def up(settings: Settings, report: Callable[[str, str], None]) -> None:
     """Start every service that does not run, wait until all serve, and make what they must hold.
 
-    `report` gets a service's name and what became of it. Returns those that were started. Safe to repeat.
+    `report` gets a service's name and what became of it. Safe to repeat.
     Topics, bucket and schema of a service elsewhere are its owner's to make.
 
     :raises ServiceError: naming the service that did not start.
     """
     everything = services(settings)
-    started = [service for service in everything if service.start()]
+    started = {service.name for service in everything if service.start()}
     for service in everything:
         service.wait()
-        report(service.name, "started" if service in started else "runs already")
+        report(service.name, "started" if service.name in started else "runs already")
     flink.prepare(settings)
     make = {"kafka": kafka.create_topics, "s3": s3.create_bucket, "mysql": mysql.migrate}
     for service in everything:
         if service.name in make:
             make[service.name](settings)
-    return started
 
 
 def down(settings: Settings, report: Callable[[str, str], None]) -> None:

@@ -35,7 +35,7 @@ Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
 def run(
     restore_from: Annotated[str, typer.Option(help="Checkpoint to resume from; default: the newest.")] = "",
     fresh: Annotated[
-        bool, typer.Option(help="Ignore checkpoints and read the topics from their beginning.")
+        bool, typer.Option(help="Ignore checkpoints; read, and archive again, the topics from their start.")
     ] = False,
     as_json: Json = False,
 ) -> None:
