@@ -41,6 +41,14 @@ def kill_service(platform: Platform, name: str) -> None:
     os.killpg(pid, signal.SIGKILL)
 
 
+def wait_for_a_checkpoint(platform: Platform) -> None:
+    """Wait until the job has something to resume from."""
+    deadline = time.monotonic() + SETTLE_S_MAX
+    while not (report := platform.ask("stream", "status"))["checkpoints_completed"]:
+        assert time.monotonic() < deadline, report
+        time.sleep(0.5)
+
+
 def wait_until_settled(platform: Platform) -> None:
     """Wait until every heartbeat is folded and archived: two checkpoints after the last window closed."""
     deadline = time.monotonic() + SETTLE_S_MAX
@@ -66,6 +74,7 @@ def journey(tmp_path_factory):
         platform.ask("stream", "run")
         kill_service(platform, "flink-taskmanager")
         platform.ask("stream", "run")
+        wait_for_a_checkpoint(platform)
         platform.ask("simulate", *fleet, "--from", half.isoformat(), "--to", UNTIL.isoformat())
         assert platform.ask("stream", "status")["lag"] > 0, "nothing was under way when the job was killed"
         kill_service(platform, "flink-jobmanager")
