@@ -2,23 +2,28 @@
 
 import contextlib
 import json
+import pathlib
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
+import pyarrow.parquet as pq
 import rich.console
 import rich.progress
 import rich.table
 import typer
+from prometheus_client.registry import Collector
 
 from infra.contracts.heartbeat import USER_ID_MAX, USER_ID_MIN
 from infra.contracts.master_data import KINDS
 from infra.contracts.utility import UTILITIES, Utility
+from infra.exposition import MetricsError, new_registry, show
 from infra.settings import SettingError, Settings
 from simulator import ledger as books
+from simulator import newest as newest_beats
 from simulator.counts import Counts
 from simulator.faults import FaultError, Faults
 from simulator.fleet import Progress
@@ -26,6 +31,7 @@ from simulator.hashes import Ints
 from simulator.kafka_sink import KafkaAwayError, KafkaRefusalError, KafkaSink
 from simulator.ledger import LedgerError, Run
 from simulator.load_curves import PeriodError, check_period
+from simulator.metrics import Plan, RetryMetrics, SimulatorMetrics
 from simulator.options import OptionError, Rate, instant_ms
 from simulator.regions import REGIONS
 from simulator.s3_sink import S3AwayError, S3Sink
@@ -38,6 +44,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+Told = TypeVar("Told")
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 
 
@@ -53,6 +60,9 @@ def run(
     to: Annotated[str | None, typer.Option(help="Up to this instant; the same forms as --from.")] = None,
     duration: Annotated[float | None, typer.Option(min=0.001, help="Seconds of event time.")] = None,
     faults: Annotated[str, typer.Option(help="late=1%,doubled=1%,lost=1%,malformed=0.01%")] = "",
+    metrics_port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="Show metrics there; 0: nowhere. Else the setting.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write master data, then send the fleet's heartbeats until --to, --duration or an interrupt."""
@@ -60,20 +70,25 @@ def run(
     _period(from_, to, duration, pace)
     settings = Settings.from_env()
     stop = _stop_on_signals()
-    kafka: KafkaSink[Progress] = KafkaSink(settings.kafka_bootstrap, UTILITIES, time.sleep)
+    retries = RetryMetrics(time.sleep)
+    kafka: KafkaSink[Progress] = KafkaSink(settings.kafka_bootstrap, UTILITIES, retries.sleep)
     send = Send(seed, users, wrong, _s3(settings), kafka)
+    send.prepare(*_period(from_, to, duration, pace))
     # Making the fleet ready takes a while; `now` is when the first heartbeat can leave.
     from_ms, to_ms = _period(from_, to, duration, pace)
     started_s = time.monotonic()
-    with _progress_bar(from_ms, to_ms) as show:
+    plan = Plan.of(pace, users, from_ms, time.time())
+    metrics = SimulatorMetrics(plan, lambda: kafka.acknowledged, time.time)
+    _show_metrics(settings, metrics_port, retries, metrics)
+    with _progress_bar(from_ms, to_ms) as show_progress:
         done = send.run(
             from_ms=from_ms,
             to_ms=to_ms,
             rate=pace,
             clock=time.time,
             stop=stop,
-            on_progress=show,
-            on_trouble=_trouble,
+            on_progress=_both(metrics.progressed, show_progress),
+            on_trouble=_both(metrics.troubled, _trouble),
         )
     kafka.close()
     _report_run(done, time.monotonic() - started_s, as_json=as_json)
@@ -96,6 +111,22 @@ def _period(from_: str, to: str | None, duration_s: float | None, rate: Rate) ->
     return from_ms, to_ms
 
 
+def _show_metrics(settings: Settings, port: int | None, *collectors: Collector) -> None:
+    """Show metrics at a port, else at the setting's; a run goes on without if that is taken by another."""
+    chosen = settings.simulator_metrics_port if port is None else port
+    if not chosen or not settings.metrics_host:
+        return
+    registry = new_registry()
+    for collector in collectors:
+        registry.register(collector)
+    try:
+        show(registry, settings.metrics_host, chosen)
+    except MetricsError as error:
+        if port is not None:
+            raise OptionError(str(error)) from None
+        _trouble(str(error))
+
+
 @contextlib.contextmanager
 def _progress_bar(from_ms: int, to_ms: int | None) -> Iterator[Callable[[Progress], None]]:
     """Give a function that shows progress on standard error if that is a terminal."""
@@ -114,6 +145,16 @@ def _progress_bar(from_ms: int, to_ms: int | None) -> Iterator[Callable[[Progres
             bar.update(task, completed=progress.until_ms - from_ms, sent=sent)
 
         yield show
+
+
+def _both(first: Callable[[Told], None], second: Callable[[Told], None]) -> Callable[[Told], None]:
+    """Return what tells two listeners the same."""
+
+    def tell(what: Told) -> None:
+        first(what)
+        second(what)
+
+    return tell
 
 
 def _trouble(line: str) -> None:
@@ -140,6 +181,19 @@ def ledger(
         print(json.dumps({"runs": [recorded.to_json() for recorded in runs], "topics": topics}))
     else:
         _print_counts(counts)
+
+
+@app.command()
+def newest(
+    to: Annotated[pathlib.Path, typer.Option(help="Parquet file to write; one that exists is replaced.")],
+) -> None:
+    """Write every user's newest delivered heartbeat by utility: sent_at, register, rate; null if none."""
+    runs = _runs()
+    count = max(recorded.users for recorded in runs)
+    with pq.ParquetWriter(to, newest_beats.SCHEMA) as file:
+        for user_id in newest_beats.chunks(count):
+            file.write_table(newest_beats.table_of(runs, user_id))
+    print(json.dumps({"users": count}))
 
 
 @app.command()

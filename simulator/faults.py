@@ -14,6 +14,8 @@ from simulator.hashes import Draw, Hashes, Ints, below, hash_of
 PARTS = 1_000_000
 DELAY_MS_MIN = 20_000
 DELAY_MS_MAX = 600_000
+# Before 1970, and 2100-01-01Z, which no broker's clock comes near.
+_IMPOSSIBLE_MS = (-999, 4_102_444_800_000)
 
 
 class FaultError(ValueError):
@@ -113,7 +115,10 @@ _WAYS: tuple[_Way, ...] = (
     lambda key, value, _: (key, _changed(value, utility=(_field(value, "utility") + 1) % len(UTILITIES))),
     lambda key, value, _: (key, _changed(value, region=b"\xffu.s.")),
     lambda key, value, chance: (key, _changed(value, user_id=_field(value, "user_id") ^ (1 + chance % 99))),
-    lambda key, value, chance: (key, _changed(value, sent_at=_field(value, "sent_at") - 1 - chance % 999)),
+    lambda key, value, chance: (
+        key,
+        _changed(value, sent_at=_IMPOSSIBLE_MS[chance % 2] + chance % 999),
+    ),
     lambda key, value, _: (key, b"user=%s;register=%d" % (key, _field(value, "register"))),
     lambda key, _value, _chance: (key, None),
     lambda key, value, chance: (b"meter-" + key if chance % 2 else None, value),

@@ -16,7 +16,7 @@ from simulator.faults import Fate, Faults, delay_ms, garble
 from simulator.hashes import Draw, Ints, hash_of
 from simulator.late import LateHeartbeats
 from simulator.partitioner import keys_of, partition_of
-from simulator.record_batch import Records
+from simulator.record_batch import PLAIN, Records
 from simulator.regions import REGIONS
 from simulator.registers import HourUse, hour_use, read_beats
 from simulator.schedule import Span
@@ -65,7 +65,7 @@ class Lane:
         use = self._use_in(span.first_slot // shapes.BEATS)
         use = HourUse(use.start[chosen], use.usage[chosen], use.shape[chosen])
         values = np.empty((span.slots, stop - start), DTYPE)
-        values[:] = self._template[chosen]
+        values.view(PLAIN)[:] = self._template.view(PLAIN)[chosen]
         values["sent_at"] = slots * INTERVAL_MS + self.meters.phase_ms[chosen]
         values["register"], values["rate"] = read_beats(
             self.meters, use, span.first_slot % shapes.BEATS, span.slots

@@ -111,7 +111,7 @@ def counts_of(run: Run) -> dict[str, Counts]:
             meter = _meter(run.seed, USER_ID_MIN + user, utility)
             slots = _slots(run, meter, None)
             fates = run.faults.fate_of(meter.identity, slots)
-            delivered = int(_delivered(run, meter, slots).sum())
+            delivered = int(has_arrived(run, meter, slots).sum())
             total += Counts.of_fates(np.bincount(fates, minlength=len(Fate)), delivered)
         totals[str(utility)] = total
     return totals
@@ -199,15 +199,16 @@ def _search(run: Run, meter: Meters, slots: Ints, *, oldest: bool) -> int | None
     """Return the oldest or newest delivered slot, looking no further than needed."""
     while len(slots):
         chunk = slots[:_CHUNK_SLOTS] if oldest else slots[-_CHUNK_SLOTS:]
-        arrived = chunk[_delivered(run, meter, chunk)]
+        arrived = chunk[has_arrived(run, meter, chunk)]
         if len(arrived):
             return int(arrived[0] if oldest else arrived[-1])
         slots = slots[len(chunk) :] if oldest else slots[: -len(chunk)]
     return None
 
 
-def _delivered(run: Run, meter: Meters, slots: Ints) -> np.typing.NDArray[np.bool_]:
-    fates = run.faults.fate_of(meter.identity, slots)
-    due = slots * INTERVAL_MS + meter.phase_ms + delay_ms(meter.identity, slots)
+def has_arrived(run: Run, meters: Meters, slots: Ints) -> np.typing.NDArray[np.bool_]:
+    """Return whether each beat was delivered: one meter's in many slots, or each meter's in its own."""
+    fates = run.faults.fate_of(meters.identity, slots)
+    due = slots * INTERVAL_MS + meters.phase_ms + delay_ms(meters.identity, slots)
     late_arrived = (fates == Fate.LATE) & (run.finished | (due < run.acknowledged_until))
     return np.asarray((fates == Fate.ON_TIME) | (fates == Fate.DOUBLED) | late_arrived)

@@ -1,6 +1,7 @@
 """In which order a period's beats leave: spans of event time that all topics go through in lock-step."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator
 
 from infra.contracts.heartbeat import INTERVAL_MS
@@ -56,6 +57,21 @@ def spans(from_ms: int, to_ms: int | None, step: int) -> Iterator[Span]:
             span = Span(slot, 1, phase, phase_to)
         yield span
         at = span.until_ms
+
+
+def paced_spans(from_ms: int, to_ms: int | None, longest: int, speed: float) -> Iterator[Span]:
+    """Yield the spans of a period at `speed`: as many in every second of wall time, none above `longest` ms.
+
+    Spans of so many whole ms would not divide a second evenly, and some seconds would get one more.
+    """
+    in_a_second = math.ceil(1_000 * speed / longest)
+    at, number = from_ms, 0
+    while to_ms is None or at < to_ms:
+        number += 1
+        until = from_ms + int(1_000 * speed * number / in_a_second)
+        until = until if to_ms is None else min(until, to_ms)
+        yield from spans(at, until, INTERVAL_MS)
+        at = until
 
 
 def live_spans(

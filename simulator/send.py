@@ -20,7 +20,7 @@ from simulator.load_curves import use_until
 from simulator.master_data import master_tables
 from simulator.options import Rate
 from simulator.s3_sink import S3AwayError, S3Sink
-from simulator.schedule import Span, live_spans, spans, step_ms
+from simulator.schedule import Span, live_spans, paced_spans, spans, step_ms
 
 RECORD_INTERVAL_S = 2.0
 
@@ -46,6 +46,14 @@ class Send:
         self._partitions = {utility: kafka.partitions[utility] for utility in UTILITIES}
         self._lanes = lanes_of(seed, users, self._partitions, faults)
 
+    def prepare(self, from_ms: int, to_ms: int | None) -> None:
+        """Write the master data that a run of this period needs: for many users, that takes seconds.
+
+        :raises LedgerError: if a recorded run had other faults in the period; nothing is written then.
+        """
+        check_fates(self._runs, self._faults, from_ms, to_ms)
+        self._write_master_data()
+
     def run(
         self,
         *,
@@ -65,7 +73,6 @@ class Send:
         :raises LedgerError: if a recorded run had other faults in the period; nothing is written then.
         """
         check_fates(self._runs, self._faults, from_ms, to_ms)
-        self._write_master_data()
         fleet_heartbeats_s = self._users * len(UTILITIES) * 1_000 / INTERVAL_MS
         speed = rate.speed(fleet_heartbeats_s)
         planned = Run(
@@ -100,6 +107,8 @@ class Send:
         """Return the period's spans; those of a live fleet by the clock it keeps to."""
         users_per_partition = self._users / min(self._partitions.values())
         step = step_ms(users_per_partition, speed)
+        if live is None and speed is not None and step < INTERVAL_MS:
+            return paced_spans(from_ms, to_ms, step, speed)
         if live is None:
             return spans(from_ms, to_ms, step)
         return live_spans(from_ms, to_ms, step, step_ms(users_per_partition, None), lambda: live() * 1_000)

@@ -163,13 +163,13 @@ class TestHeartbeats:
             last = last_delivered([run], user_id, UTILITIES[UTILITIES.index(topic)], None)
             assert reading == (last.sent_at, last.register, last.rate)
 
-    def test_carry_when_they_were_sent_as_the_records_own_timestamp(self, sent):
+    def test_carry_when_they_were_sent_and_their_record_the_brokers_own_time(self, sent):
         run, messages = sent
 
         heartbeats, _ = decoded(messages)
 
-        # What differs from its record's timestamp is malformed, and counted above.
-        assert {message.timestamp_type for message in messages} == {0}
+        log_append_time = 1
+        assert {message.timestamp_type for message in messages} == {log_append_time}
         assert all(run.from_ms <= heartbeat["sent_at"] < run.to_ms for _, heartbeat in heartbeats)
 
     def test_are_where_the_common_client_puts_their_user(self, broker, sent):

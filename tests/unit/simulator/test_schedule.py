@@ -4,7 +4,7 @@ import hypothesis
 import hypothesis.strategies as st
 import pytest
 
-from simulator.schedule import BEHIND_MS_MAX, PACED_SPAN_MS, Span, live_spans, spans, step_ms
+from simulator.schedule import BEHIND_MS_MAX, PACED_SPAN_MS, Span, live_spans, paced_spans, spans, step_ms
 
 FROM_MS = 1_795_000_000_000
 
@@ -25,6 +25,27 @@ def test_spans_cover_the_period_once_and_keep_within_an_hour(start: int, length:
         assert span.slots == 1 or (span.phase_from_ms, span.phase_to_ms) == (0, 5_000)
         at = span.until_ms
     assert at == FROM_MS + start + length
+
+
+@hypothesis.settings(deadline=None)
+@hypothesis.given(
+    start=st.integers(0, 20_000),
+    length=st.integers(1, 60_000),
+    longest=st.integers(1, 4_999),
+    speed=st.floats(0.01, 40),
+)
+def test_paced_spans_cover_the_period_once_and_end_with_every_second(
+    start: int, length: int, longest: int, speed: float
+) -> None:
+    begin = FROM_MS + start
+    covered = list(paced_spans(begin, begin + length, longest, speed))
+
+    ends = [span.until_ms for span in covered]
+    assert [span.first_slot * 5_000 + span.phase_from_ms for span in covered] == [begin, *ends[:-1]]
+    assert ends[-1] == begin + length
+    assert max(b - a for a, b in itertools.pairwise([begin, *ends])) <= longest + 1
+    seconds = range(1, int(length / (1_000 * speed)) + 1)
+    assert {begin + int(1_000 * speed * second) for second in seconds} <= {begin, *ends}
 
 
 @pytest.mark.parametrize(

@@ -49,10 +49,13 @@ class CountingKafka:
         self.partitions = dict.fromkeys(map(str, UTILITIES), 1)
         self.messages = self.batches = 0
         self.lags_s: list[float] = []
+        self.taken: list[tuple[float, int]] = []
         self.acknowledged: Progress | None = None
 
     def send(self, records: Mapping[tuple[str, int], Records], mark: Progress | None) -> None:
-        self.messages += sum(len(rows) for rows in records.values())
+        messages = sum(len(rows) for rows in records.values())
+        self.taken.append((self.now_s, messages))
+        self.messages += messages
         self.batches += 1
         self.now_s += 0.001
         if mark is not None:
@@ -91,6 +94,7 @@ def simulate(
     kafka = CountingKafka(now_s)
     stop = WaitingStop(kafka)
     send = Send(seed, users, Faults.parse(faults), cast(S3Sink, s3), cast(KafkaSink[Progress], kafka))
+    send.prepare(from_ms, to_ms)
     run = send.run(
         from_ms=from_ms,
         to_ms=to_ms,
@@ -171,3 +175,34 @@ class TestRealTime:
 
         assert stop.waited_s == pytest.approx(505, abs=0.2)
         assert min(kafka.lags_s) >= 0
+
+
+class TestARateInHeartbeatsASecond:
+    @pytest.mark.parametrize(
+        ("users", "rate"),
+        [
+            pytest.param(250_000, "real-time", id="a fleet that beats so much"),
+            pytest.param(250_000, "150000", id="the same, by its number"),
+            pytest.param(100_000, "150000", id="a smaller fleet, faster than real time"),
+            pytest.param(700_000, "150000", id="a larger fleet, slower than real time"),
+        ],
+    )
+    def test_is_held_in_every_second_within_one_percent(self, users: int, rate: str) -> None:
+        from_s = FROM_MS / 1_000
+        event_s = 12 * 150_000 / (users * 3 / 5)
+        _, kafka, _ = simulate(
+            RememberingS3(),
+            users=users,
+            rate=rate,
+            faults="",
+            now_s=from_s,
+            to_ms=FROM_MS + round(event_s * 1_000),
+        )
+
+        by_second = [0] * 12
+        for at_s, messages in kafka.taken:
+            # Spans of 100 ms end with the second; what a span is late by must not count for the next one.
+            by_second[min(int(at_s - from_s - 0.05), 11)] += messages
+        steady = by_second[1:-1]
+        assert sum(by_second) == pytest.approx(12 * 150_000, rel=0.01)
+        assert all(abs(count - 150_000) <= 1_500 for count in steady), by_second
