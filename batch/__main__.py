@@ -1,25 +1,30 @@
-"""The night's commands: `python -m batch run --night YYYY-MM-DD` and `python -m batch published`."""
+"""The commands of batch: run a night, compact a day's archive, show what is published."""
 
 import contextlib
 import datetime
 import json
+import pathlib
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated
 
 import typer
 from pyspark.sql import SparkSession
 from rich.console import Console
 
-from batch import job, mysql_sink, session
+from batch import compaction, job, mysql_sink, session
+from batch.bucket_sink import Bucket
+from batch.metrics import BatchMetrics
 from batch.mysql_sink import Database
 from batch.night import Night, NightRefused
-from batch.s3_source import Bucket
+from batch.report import CompactionReport
 from infra.settings import SettingError, Settings
 
 app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 progress = Console(stderr=True)
+# A night's leftovers outlive it by an hour: a later night removes them, a week's worth if some fail.
+TIDIED_NIGHTS = 7
 
 NightOption = Annotated[datetime.datetime, typer.Option(formats=["%Y-%m-%d"], help="the UTC day")]
 JsonOption = Annotated[bool, typer.Option("--json", help="report as JSON on standard output")]
@@ -31,27 +36,64 @@ def run(
     partial: Annotated[
         bool, typer.Option("--partial", help="publish although the archive does not reach the day's end")
     ] = False,
+    compacting: Annotated[
+        bool,
+        typer.Option("--compact/--no-compact", help="rewrite the day's archive once the night is published"),
+    ] = True,
     as_json: JsonOption = False,
 ) -> None:
-    """Recompute one closed UTC day from the archive and publish it whole."""
-    with _one_line():
+    """Recompute one closed UTC day from the archive, publish it whole, compact its archive.
+
+    A compaction that fails leaves the night published and the archive as it was; the exit code is 1.
+    """
+    with _one_line(), contextlib.ExitStack() as cleanup:
         settings = Settings.from_env()
-        now = datetime.datetime.now(datetime.UTC)
+        now = _clock()
         closed = Night.closed(night.date(), now)
         seconds: dict[str, float] = {}
+        metrics = cleanup.enter_context(_metrics(settings).written(_complain))
+        start_spark = cleanup.enter_context(_spark_when_needed(settings))
         report = job.run(
             closed,
             bucket=_bucket(settings),
             database=_database(settings),
-            start_spark=lambda: _spark(settings),
-            stage=_stages(seconds),
+            start_spark=start_spark,
+            stage=_stages("night", seconds),
             published_at=now,
             partial=partial,
         )
+        metrics.published(closed, report, seconds)
+        compacted, refused = None, None
+        if compacting:
+            try:
+                compacted = _compact(settings, closed, TIDIED_NIGHTS, start_spark)
+            except NightRefused as error:
+                refused = NightRefused(f"night {closed} is published, its archive is not compacted: {error}")
+        if as_json:
+            compaction_json = compacted and compacted.to_json()
+            print(json.dumps({**report.to_json(), "seconds": seconds, "compaction": compaction_json}))
+        else:
+            report.print(Console(), seconds)
+            if compacted:
+                compacted.print(Console())
+        if refused:
+            raise refused
+
+
+@app.command()
+def compact(day: NightOption, as_json: JsonOption = False) -> None:
+    """Rewrite one closed UTC day of the archive, sorted and small; remove what earlier runs left over."""
+    with _one_line(), contextlib.ExitStack() as cleanup:
+        settings = Settings.from_env()
+        closed = Night.closed(day.date(), _clock())
+        start_spark = cleanup.enter_context(_spark_when_needed(settings))
+        report = _compact(settings, closed, 0, start_spark)
+        if not report.utilities:
+            raise NightRefused(f"no archive of {closed} to compact in s3://{settings.s3_bucket}")
     if as_json:
-        print(json.dumps({**report.to_json(), "seconds": seconds}))
+        print(json.dumps(report.to_json()))
     else:
-        report.print(Console(), seconds)
+        report.print(Console())
 
 
 @app.command()
@@ -89,22 +131,55 @@ def _one_line() -> Iterator[None]:
     try:
         yield
     except (NightRefused, SettingError) as error:
-        progress.print(str(error), style="red", highlight=False, soft_wrap=True, markup=False)
+        _complain(str(error))
         raise typer.Exit(2 if isinstance(error, SettingError) else 1) from None
 
 
-def _stages(seconds: dict[str, float]) -> job.Stage:
+def _compact(
+    settings: Settings, night: Night, nights_before: int, start_spark: Callable[[], SparkSession]
+) -> CompactionReport:
+    """Compact a night's day; remove what was superseded in it, and in so many days before it."""
+    bucket = _bucket(settings)
+    with contextlib.closing(mysql_sink.compaction_lock(_database(settings))) as lock:
+        nights = [night]
+        while len(nights) <= nights_before:
+            nights.append(nights[-1].previous)
+        removed = compaction.remove_outlived(nights, bucket, _clock())
+        done = compaction.compact(
+            night,
+            bucket=bucket,
+            lock=lock,
+            start_spark=start_spark,
+            stage=_stages("compaction", {}),
+            clock=_clock,
+        )
+    return CompactionReport(str(night), done, removed)
+
+
+def _metrics(settings: Settings) -> BatchMetrics:
+    return BatchMetrics(pathlib.Path(settings.batch_metrics_file), time.time)
+
+
+def _complain(line: str) -> None:
+    progress.print(line, style="red", highlight=False, soft_wrap=True, markup=False)
+
+
+def _clock() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+def _stages(what: str, seconds: dict[str, float]) -> job.Stage:
     """Return the stage that shows itself on a terminal and writes down how long it took."""
 
     @contextlib.contextmanager
     def stage(name: str) -> Iterator[None]:
         began = time.monotonic()
-        shown = progress.status(f"night: {name}") if progress.is_terminal else contextlib.nullcontext()
+        shown = progress.status(f"{what}: {name}") if progress.is_terminal else contextlib.nullcontext()
         with shown:
             yield
         seconds[name] = round(time.monotonic() - began, 3)
         if progress.is_terminal:
-            progress.print(f"night: {name:9} {seconds[name]:7.1f} s", highlight=False)
+            progress.print(f"{what}: {name:9} {seconds[name]:7.1f} s", highlight=False)
 
     return stage
 
@@ -134,6 +209,23 @@ def _database(settings: Settings) -> Database:
         settings.mysql_batch_user,
         settings.mysql_batch_password,
     )
+
+
+@contextlib.contextmanager
+def _spark_when_needed(settings: Settings) -> Iterator[Callable[[], SparkSession]]:
+    """Yield what starts Spark when first called; stop it, if it runs, in the end."""
+    running: list[SparkSession] = []
+
+    def start_spark() -> SparkSession:
+        if not running:
+            running.append(_spark(settings))
+        return running[0]
+
+    try:
+        yield start_spark
+    finally:
+        for spark in running:
+            spark.stop()
 
 
 def _spark(settings: Settings) -> SparkSession:

@@ -11,11 +11,12 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
 
 from batch import conservation, failure, mysql_sink, s3_sink, s3_source, usage
+from batch.bucket_sink import Bucket
 from batch.conservation import RegionTotal
 from batch.mysql_sink import Database, NightRow, Publication
 from batch.night import Night, NightRefused
 from batch.report import Report
-from batch.s3_source import Bucket, Found
+from batch.s3_source import Found
 from infra.contracts import archive
 from infra.contracts.utility import UTILITIES
 
@@ -57,7 +58,8 @@ def run(
 ) -> Report:
     """Recompute and publish a night. Safe to repeat; readers see the old night or the new one.
 
-    With `partial`, an archive that does not reach the night's end is published as it is.
+    With `partial`, an archive that does not reach the night's end is published as it is. The session is left
+    running, with nothing cached.
 
     :raises NightRefused: for everything that can be expected to go wrong; nothing is published then.
     """
@@ -74,16 +76,12 @@ def run(
         check_archived(night, bucket, found, partial=partial)
         with stage("start"):
             spark = start_spark()
-        try:
-            with _refusals():
-                recomputed = _recompute(
-                    spark, night, bucket=bucket, found=found, stage=stage, partial=partial
-                )
-                with stage("curate"):
-                    s3_sink.write_curated(recomputed.rows, bucket, night)
-                checksum = _load(recomputed, database, publication, stage)
-        finally:
-            spark.stop()
+        with _refusals():
+            recomputed = _recompute(spark, night, bucket=bucket, found=found, stage=stage, partial=partial)
+            with stage("curate"):
+                s3_sink.write_curated(recomputed.rows, bucket, night)
+            checksum = _load(recomputed, database, publication, stage)
+            spark.catalog.clearCache()
         counts = recomputed.counts
         with stage("switch"):
             row = NightRow(counts["users"], counts["heartbeats"], recomputed.usage_total, checksum)
@@ -122,7 +120,7 @@ def check_archived(night: Night, bucket: Bucket, found: Found, *, partial: bool)
 
     :raises NightRefused: naming where nothing was found.
     """
-    if not found.archive_paths and not (partial and found.previous):
+    if not found.archive_keys and not (partial and found.previous):
         missing = bucket.url(archive.day_path("*", str(night)))  # type: ignore[arg-type]
         remedy = "; if no meter beat that day, publish it with --partial" if found.previous else ""
         raise NightRefused(f"no archive for night {night}: nothing under {missing}/{remedy}")
@@ -154,7 +152,7 @@ def _recompute(
 ) -> Recomputed:
     """Return the night's rows, checked; reads every heartbeat once."""
     users, regions = s3_source.read_users(spark, bucket), s3_source.read_regions(spark, bucket)
-    heartbeats = s3_source.read_heartbeats(spark, bucket, found)
+    heartbeats = s3_source.read_heartbeats(spark, bucket, found.archive_keys)
     previous = s3_source.read_previous(spark, bucket, night, found)
     with stage("recompute"):
         days = usage.meter_days(usage.meter_hours(heartbeats, night))

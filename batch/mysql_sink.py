@@ -101,24 +101,56 @@ class NightRow:
     rows_checksum: int
 
 
-class Publication:
-    """The right to publish, held on one connection until closed."""
+class Lock:
+    """The right to do something alone, held on one connection until closed.
 
-    def __init__(self, database: Database) -> None:
+    :raises NightRefused: with `refusal` if another process holds it, or if MySQL is away.
+    """
+
+    def __init__(self, database: Database, what: str, refusal: str) -> None:
         self._database = database
+        self._name = f"{database.name}.{what}"
         self._connection = database.connect()
-        name = f"{database.name}.night"
-        [[held]] = self._query("SELECT GET_LOCK(%s, 0)", name)
+        [[held]] = self._query("SELECT GET_LOCK(%s, 0)", self._name)
         if held != 1:
             self.close()
-            raise NightRefused(
-                f"another night is being published into {database.name}; try again once it is done"
-            )
+            raise NightRefused(refusal)
 
     def close(self) -> None:
         """Give the right back. The server does so too when this process dies."""
         with contextlib.suppress(pymysql.MySQLError):
             self._connection.close()
+
+    def check(self) -> None:
+        """Make sure that the right is still held.
+
+        :raises NightRefused: if MySQL has taken it back.
+        """
+        [[held]] = self._query("SELECT IS_USED_LOCK(%s) = CONNECTION_ID()", self._name)
+        if held != 1:
+            raise NightRefused(f"MySQL took back the lock {self._name}; try again")
+
+    def _query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        with self._database.refusals(), self._connection.cursor() as cursor:
+            cursor.execute(sql, values or None)
+            return list(cursor.fetchall())
+
+
+def compaction_lock(database: Database) -> Lock:
+    """Return the right to compact, which no other process then has.
+
+    :raises NightRefused: if another process has it, or MySQL is away.
+    """
+    refusal = f"another compaction is under way for {database.name}; try again once it is done"
+    return Lock(database, "compaction", refusal)
+
+
+class Publication(Lock):
+    """The right to publish, held on one connection until closed."""
+
+    def __init__(self, database: Database) -> None:
+        refusal = f"another night is being published into {database.name}; try again once it is done"
+        super().__init__(database, "night", refusal)
 
     def has(self, night: Night) -> bool:
         """Whether a night is published."""
@@ -188,11 +220,6 @@ class Publication:
             f"INSERT INTO {table} ({names}) SELECT {names} FROM {_staging(table)} "
             f"ON DUPLICATE KEY UPDATE {updates}"
         )
-
-    def _query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        with self._database.refusals(), self._connection.cursor() as cursor:
-            cursor.execute(sql, values or None)
-            return list(cursor.fetchall())
 
 
 def load(rows: DataFrame, database: Database, table: str) -> tuple[int, int]:

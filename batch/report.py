@@ -1,12 +1,13 @@
-"""What a night tells: for people as tables, for programs as JSON."""
+"""What a night and a compaction tell: for people as tables, for programs as JSON."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from batch.compaction import Compacted
 from infra.contracts.utility import Utility
 
 
@@ -47,3 +48,56 @@ class Report:
         for stage, taken in seconds.items():
             table.add_row(f"{stage}, s", f"{taken:,.1f}")
         console.print(table)
+
+
+@dataclasses.dataclass(frozen=True)
+class CompactionReport:
+    """One day's compaction, by utility and in all; `removed` objects are what earlier ones superseded."""
+
+    day: str
+    utilities: Sequence[Compacted]
+    removed: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values; figures that nothing was measured for are null."""
+        return {
+            "day": self.day,
+            "removed_objects": self.removed,
+            **_figures(self.utilities),
+            "utilities": {
+                one.utility: {**_figures([one]), "generation": one.generation} for one in self.utilities
+            },
+        }
+
+    def print(self, console: Console) -> None:
+        """Write the compaction as a table."""
+        table = Table(
+            "", "heartbeats", "objects", "bytes", "B a heartbeat", "s", title=f"archive of {self.day}"
+        )
+        for column in table.columns[1:]:
+            column.justify = "right"
+        for name, parts in [*((one.utility, [one]) for one in self.utilities), ("all", self.utilities)]:
+            sums = _figures(parts)
+            table.add_row(
+                name,
+                f"{sums['rows']:,}",
+                f"{sums['objects_before']:,} -> {sums['objects_after']:,}",
+                f"{sums['bytes_before']:,} -> {sums['bytes_after']:,}",
+                f"{sums['bytes_per_heartbeat_before']} -> {sums['bytes_per_heartbeat_after']}",
+                f"{sums['seconds']:,.1f}",
+            )
+        console.print(table)
+
+
+def _figures(parts: Sequence[Compacted]) -> dict[str, Any]:
+    """Return sums and ratios; the rate counts only what was rewritten."""
+    names = ("rows", "objects_before", "objects_after", "bytes_before", "bytes_after", "seconds")
+    sums = {name: sum(getattr(one, name) for one in parts) for name in names}
+    rewritten = sum(one.rows for one in parts if one.seconds)
+    ratios = {
+        f"bytes_per_heartbeat_{when}": round(sums[f"bytes_{when}"] / sums["rows"], 3)
+        if sums["rows"]
+        else None
+        for when in ("before", "after")
+    }
+    return {**sums, **ratios, "heartbeats_per_s": round(rewritten / sums["seconds"]) if rewritten else None}

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from batch import s3_source
-from batch.s3_source import Bucket
+from batch.bucket_sink import Bucket
 from infra.contracts import master_data as contract
 from infra.contracts.utility import UTILITIES
 from simulator.counts import Counts

@@ -3,8 +3,9 @@ import datetime
 import pytest
 
 from batch import job
+from batch.bucket_sink import Bucket
 from batch.night import Night, NightRefused
-from batch.s3_source import Bucket, Found
+from batch.s3_source import Found
 from infra.contracts.utility import UTILITIES
 
 NIGHT = Night(datetime.date(2026, 3, 29))
@@ -13,7 +14,7 @@ BUCKET = Bucket("http://s3", "here", "key", "secret", "meters")
 
 def found(*, archived: bool = True, previous: bool = False, previous_archive: bool = False) -> Found:
     keys = ("raw/utility=gas/day=2026-03-29",) if archived else ()
-    return Found(keys, keys, 1_000, previous, previous_archive)
+    return Found(keys, 1_000, previous, previous_archive)
 
 
 class TestANightFollows:

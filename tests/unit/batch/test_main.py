@@ -9,7 +9,14 @@ from batch.__main__ import app
     [("METERBEAT_COLOUR", "red"), ("METERBEAT_WINDOW_S", "ten")],
     ids=["unknown", "unusable"],
 )
-@pytest.mark.parametrize("command", [["run", "--night", "2026-03-29"], ["published", "--users", "10000000"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["run", "--night", "2026-03-29"],
+        ["compact", "--day", "2026-03-29"],
+        ["published", "--users", "10000000"],
+    ],
+)
 def test_a_wrong_setting_is_misuse(
     monkeypatch: pytest.MonkeyPatch, command: list[str], variable: str, value: str
 ) -> None:
@@ -22,8 +29,9 @@ def test_a_wrong_setting_is_misuse(
     assert len(done.output.strip().splitlines()) == 1
 
 
-def test_a_night_that_is_refused_has_failed() -> None:
-    done = CliRunner().invoke(app, ["run", "--night", "2199-01-01"])
+@pytest.mark.parametrize("command", [["run", "--night"], ["compact", "--day"]])
+def test_a_day_that_is_not_over_has_failed(command: list[str]) -> None:
+    done = CliRunner().invoke(app, [*command, "2199-01-01"])
 
     assert done.exit_code == 1
     assert "night 2199-01-01 is not over" in done.output

@@ -4,19 +4,18 @@ import batch_builders as builders
 from pyspark.sql import SparkSession
 
 from batch import s3_source, usage
+from batch.bucket_sink import Bucket
 from batch.night import Night
-from batch.s3_source import Bucket, Found
 from infra.contracts import archive
 
 NIGHT = Night(datetime.date(2026, 3, 29))
 HOME = 10_000_001
 BUCKET = Bucket("http://s3", "here", "key", "secret", "meters")
-NO_ARCHIVE = Found((), (), 0, previous=True, previous_archive=False)
 
 
 class TestHeartbeats:
     def test_of_a_silent_day_are_none_and_carry_every_register(self, spark: SparkSession) -> None:
-        heartbeats = s3_source.read_heartbeats(spark, BUCKET, NO_ARCHIVE)
+        heartbeats = s3_source.read_heartbeats(spark, BUCKET, ())
         previous = builders.a_table(spark, builders.PREVIOUS, [(HOME, "gas", 900, NIGHT.start_ms - 77)])
         users = builders.a_table(spark, builders.USERS, [(HOME, "US-CA")])
 
