@@ -1,11 +1,11 @@
 # `make` alone lists the targets.
 PYTHON ?= python3
 BIN := .venv/bin
-JAR_SETS := kafka s3 mysql flink spark
+JAR_SETS := kafka s3 mysql flink spark compiler
 DEPENDENCY_PLUGIN := org.apache.maven.plugins:maven-dependency-plugin:3.8.1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo check unit test format up down status clean
+.PHONY: help setup lock demo check unit test soak bench format up down status clean
 
 ##@ Start
 setup: .venv/.done .jars/.done ## Make .venv with the meterbeat command and fetch the jars; once
@@ -29,6 +29,16 @@ test: check ## Everything: unit, contract and journey on real engines
 format: setup ## Put the code into its one form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+soak: setup ## The long tests: promises under faults, minutes each
+	$(BIN)/pytest -m soak
+
+bench: setup ## Every benchmark, each recorded in docs/results.json; an hour on a quiet machine
+	@for name in simulator fold end-to-end live-state archive; do \
+		$(BIN)/meterbeat bench $$name --record || exit 1; \
+	done
+	@$(BIN)/meterbeat bench table --write
+	@echo "results: docs/results.json, and the table in ARCHITECTURE.md"
 
 lock: setup ## Pin every dependency of requirements.in, with hashes and without addresses
 	$(BIN)/pip install -q uv
@@ -59,18 +69,19 @@ help:
 	$(BIN)/pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
 	@touch $@
 
-.jars/.done: $(JAR_SETS:%=infra/%/pom.xml) stream/decoder/pom.xml $(wildcard stream/decoder/src/main/java/meterbeat/*.java) | prerequisites
-	@mkdir -p .jars/stream
+.jars/.done: $(JAR_SETS:%=infra/%/pom.xml) .venv/.done $(wildcard stream/java/meterbeat/*.java) | prerequisites
 	@for set in $(JAR_SETS); do \
 		echo "fetching the jars of $$set"; \
 		rm -rf .jars/$$set; \
 		mvn -q -B -f infra/$$set/pom.xml $(DEPENDENCY_PLUGIN):copy-dependencies \
 			-DoutputDirectory=$(CURDIR)/.jars/$$set || exit 1; \
 	done
-	@echo "building the decoder"
-	@mvn -q -B -f stream/decoder/pom.xml package
-	@mv stream/decoder/target/decoder-*.jar .jars/stream/
-	@rm -rf stream/decoder/target
+	@echo "building the operators that run inside Flink"
+	@rm -rf .jars/stream && mkdir -p .jars/stream
+	@java -jar .jars/compiler/ecj-*.jar --release 17 -g -nowarn -proc:none -d .jars/stream/classes -cp \
+		"$$(ls .venv/lib/python3*/site-packages/pyflink/lib/*.jar .jars/flink/*.jar \
+			.venv/lib/python3*/site-packages/pyspark/jars/hadoop-client-api-*.jar | tr '\n' ':')" stream/java
+	@cd .jars/stream/classes && $(CURDIR)/$(BIN)/python -m zipfile -c ../stream.jar meterbeat
 	@touch $@
 
 .PHONY: prerequisites

@@ -53,10 +53,12 @@ class Settings:
     checkpoint_interval_s: int = 10
     stream_parallelism: int = 2
     stream_buckets: int = 8  # groups of users folded together; see ARCHITECTURE.md, decision 11
-    window_s: int = 10
+    window_s: int = 5
     lateness_s: int = 3  # how far out of order heartbeats may come and still be on time
     idle_s: int = 5  # a partition silent for so long no longer holds back the others
-    drift_s: int = 60  # how far in event time one partition may be read ahead of another; bounds the state
+    drift_s: int = 20  # how far in event time one partition may be read ahead of another; bounds the state
+    archive_parallelism: int = 1  # each adds files; one writes several 100,000 heartbeats/s
+    archive_checkpoint_interval_s: int = 120  # a file of each utility ends with every checkpoint
     stream_epoch: int = 1  # raised for a deliberate rewrite of live state
 
     spark_master: str = "local[2]"
@@ -65,6 +67,12 @@ class Settings:
     serving_host: str = "127.0.0.1"
     serving_port: int = 0  # default: port_base + 80
     serving_timeout_ms: int = 800  # of one look-up in Redis or MySQL
+
+    metrics_host: str = "127.0.0.1"  # where processes show their metrics; empty: only serving and batch do
+    simulator_metrics_port: int = 0  # default: port_base + 190
+    flink_metrics_urls: str = ""  # with commas; default: the local cluster's, port_base + 191 and 192
+    stream_watch_metrics_port: int = 0  # default: port_base + 193
+    batch_metrics_file: str = ""  # default: metrics/batch.prom under home
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -92,6 +100,8 @@ class Settings:
             ("stream_buckets", 1, 4_096),
             ("window_s", 1, 60),
             ("checkpoint_interval_s", 1, 3_600),
+            ("archive_checkpoint_interval_s", 1, 3_600),
+            ("archive_parallelism", 1, 1_000),
         ):
             if not low <= getattr(self, name) <= high:
                 raise SettingError(f"{PREFIX}{name.upper()} is {getattr(self, name)}, not in {low}..{high}")
@@ -111,6 +121,11 @@ class Settings:
             flink_rest=self.flink_rest or f"http://127.0.0.1:{self.port_base + 81}",
             checkpoint_dir=self.checkpoint_dir or f"file://{home}/flink/checkpoints",
             serving_port=self.serving_port or self.port_base + 80,
+            simulator_metrics_port=self.simulator_metrics_port or self.port_base + 190,
+            flink_metrics_urls=self.flink_metrics_urls
+            or ",".join(f"http://127.0.0.1:{self.port_base + step}/metrics" for step in (191, 192)),
+            stream_watch_metrics_port=self.stream_watch_metrics_port or self.port_base + 193,
+            batch_metrics_file=self.batch_metrics_file or f"{home}/metrics/batch.prom",
         )
 
     def to_env(self) -> dict[str, str]:

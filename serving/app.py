@@ -13,6 +13,7 @@ from starlette.staticfiles import StaticFiles
 from serving import problems, routes, shapes
 from serving.headers import Headers
 from serving.lookup import Lookup
+from serving.metrics import PATH, Measured, MeasuredLive, MeasuredTruth, ServingMetrics
 from serving.sources import LiveSource, StoreState, TruthSource
 
 LOG = logging.getLogger("serving")
@@ -25,7 +26,8 @@ DESCRIPTION = (
 
 def build(live: LiveSource, truth: TruthSource, now: Callable[[], int]) -> FastAPI:
     """Return the application over two sources; `now` tells ms since 1970. Closes both sources at its end."""
-    lookup = Lookup(live, truth, now)
+    metrics = ServingMetrics()
+    lookup = Lookup(MeasuredLive(live, metrics), MeasuredTruth(truth, metrics), now)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -52,11 +54,13 @@ def build(live: LiveSource, truth: TruthSource, now: Callable[[], int]) -> FastA
         lifespan=lifespan,
     )
     problems.install(app)
-    app.include_router(routes.api(lookup))
+    app.include_router(routes.api(lookup, metrics.answered))
     app.include_router(routes.health(lookup))
     _add_pages(app)
     _describe_problems(app)
+    app.add_route(PATH, metrics.show, include_in_schema=False)
     app.add_middleware(Headers)
+    app.add_middleware(Measured, requested=metrics.requested)
     return app
 
 

@@ -26,6 +26,7 @@ class CountryUse:
 
     rate: int | None
     active_meters: int
+    silent_meters: int
     window_end: int | None
     regions: int
     regions_stale: int
@@ -50,6 +51,7 @@ def _sum(uses: list[RegionUse], now_ms: int) -> CountryUse:
     return CountryUse(
         rate=sum(use.rate for use in recent) if recent else None,
         active_meters=sum(use.active_meters for use in recent),
+        silent_meters=sum(use.silent_meters for use in recent),
         window_end=min((use.window_end for use in recent), default=None),
         regions=len(recent),
         regions_stale=len(uses) - len(recent),

@@ -9,7 +9,7 @@ import enum
 import itertools
 from typing import NamedTuple
 
-from infra.contracts.live_state import HOUR_MS, MARKS_MAX, LiveMeter
+from infra.contracts.live_state import HOUR_MS, LiveMeter
 from infra.contracts.utility import Utility
 
 DAY_MS = 24 * HOUR_MS
@@ -134,7 +134,7 @@ class MeterRegisters:
             return None if mark is None else Register(mark, Layer.LIVE)
         # The first mark is the first register that the stream saw, in the hour after it. That is the meter's
         # beginning, unless older marks were dropped or a row of the truth shows the meter to be older.
-        if len(marks) == MARKS_MAX or self._rows:
+        if self._live.marks_dropped or self._rows:
             return None
         return Register(marks[first_hour], Layer.LIVE, first_instant)
 

@@ -1,5 +1,6 @@
 """HTTP to look-ups and back; no rule lives here."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import orjson
@@ -7,7 +8,7 @@ from fastapi import APIRouter, Path, Response
 
 from infra.contracts.heartbeat import USER_ID_MAX, USER_ID_MIN
 from serving import problems, render, shapes
-from serving.lookup import Lookup
+from serving.lookup import HouseholdAnswer, Lookup
 from serving.sources import StoreAway, StoreState
 
 UserId = Annotated[
@@ -20,8 +21,8 @@ UserId = Annotated[
 ]
 
 
-def api(lookup: Lookup) -> APIRouter:
-    """Return the routes under /api/v1."""
+def api(lookup: Lookup, answered: Callable[[HouseholdAnswer], None]) -> APIRouter:
+    """Return the routes under /api/v1; `answered` hears of every household answered for."""
     router = APIRouter(prefix="/api/v1", responses={**_problems(500, 503)})
 
     @router.get(
@@ -35,13 +36,15 @@ def api(lookup: Lookup) -> APIRouter:
         tags=["households"],
     )
     async def household(user_id: UserId) -> Response:
-        return _json(render.household(await lookup.household(int(user_id))))
+        answer = await lookup.household(int(user_id))
+        answered(answer)
+        return _json(render.household(answer))
 
     @router.get(
         "/regions",
         summary="Usage now of every region",
-        description="The summed rate and the meters heard in each region's newest window, and the country's "
-        "sum over the regions that are not stale.",
+        description="The summed rate, the meters heard and those silent in each region's newest window, and "
+        "the country's sum over the regions that are not stale.",
         response_model=shapes.RegionsNow,
         tags=["country"],
     )

@@ -107,7 +107,8 @@ class RegionUse(Shape):
 
     rate: int = Field(examples=[58_220_114])
     rate_unit: Literal["W", "L/h"]
-    active_meters: int = Field(examples=[41_207])
+    active_meters: int = Field(description="meters heard in the window", examples=[41_207])
+    silent_meters: int = Field(description="meters known, but not heard in the window", examples=[112])
     window_end: UtcTime
     age_s: int = Field(examples=[6])
     stale: bool = Field(description="the window ended more than 60 s ago")
@@ -136,6 +137,7 @@ class CountryUse(Shape):
     rate: int | None = Field(examples=[912_004_551])
     rate_unit: Literal["W", "L/h"]
     active_meters: int = Field(examples=[802_113])
+    silent_meters: int = Field(examples=[2_240])
     window_end: UtcTime | None = Field(description="the oldest window in the sum")
     regions: int = Field(examples=[51])
     regions_stale: int = Field(examples=[0])

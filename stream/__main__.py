@@ -1,97 +1,151 @@
-"""python -m stream run | status | stop | watch | dead-letters: the speed layer's commands."""
+"""python -m stream run | status | stop | watch | rebuild | expire | dead-letters: commands of this layer."""
 
+import contextlib
 import dataclasses
 import json
 import os
 import sys
 import time
 import urllib.parse
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.live import Live
 from rich.table import Table
 
+from infra.exposition import MetricsError
 from infra.flink import cluster
 from infra.process import Service, ServiceError
 from infra.s3.server import create_bucket
 from infra.settings import SettingError, Settings
+from stream import expire, live_state_load, watch_metrics
+from stream.catch_up import CatchUp
 from stream.flink_client import FlinkAwayError, FlinkClient, JobStatus
+from stream.jobs import ARCHIVE, FOLD, checkpoints_of, newest_checkpoint_of, wait_until_running
 from stream.kafka_source import KafkaAwayError, KafkaSource
-from stream.redis_sink import RedisAwayError, check_redis
-from stream.watch import Silence, watch
+from stream.metrics_source import MetricsAwayError, scrape
+from stream.redis_sink import Occupancy, RedisAwayError, RedisSink, Sentinel, check_redis, told_when_away
+from stream.status import Report, Told, report_of, table_of
+from stream.watch import Guard, Silence, Ticker, watch
 
 app = typer.Typer(
     help="The speed layer: fold heartbeats into live state and archive them.", no_args_is_help=True
 )
 notes = Console(stderr=True, highlight=False, soft_wrap=True)
-JOB_NAME = "meterbeat-stream"
-GROUP_ID = JOB_NAME
-RUNNING_S_MAX = 180
+SETTLE_POLL_S = 2
 Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
 
 
 @app.command()
 def run(
-    restore_from: Annotated[str, typer.Option(help="Checkpoint to resume from; default: the newest.")] = "",
+    restore_from: Annotated[
+        str, typer.Option(help="Checkpoint of the fold to resume from; default: the newest.")
+    ] = "",
     fresh: Annotated[
         bool, typer.Option(help="Ignore checkpoints; read, and archive again, the topics from their start.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Run the streaming job: start what is missing of it, resume where it was, leave it running."""
+    """Run both jobs, fold and archive: start what is missing, resume where it was, leave it running."""
     settings = Settings.from_env()
     _ensure_cluster(settings)
     client = FlinkClient(settings.flink_rest)
-    job = client.job(JOB_NAME)
-    state, restored = "runs already", None
-    if job is None:
+    missing = [name for name in (FOLD, ARCHIVE) if client.job(name) is None]
+    restored: dict[str, str | None] = {}
+    if missing:
         _check_stores(settings)
-        restored = None if fresh else restore_from or _newest_checkpoint(settings)
-        with notes.status("submitting the job"):
-            _submit(settings, restored)
-        state = f"resumed from {restored}" if restored else "submitted"
+        for name in missing:
+            named = restore_from if name == FOLD else ""
+            restored[name] = None if fresh else named or newest_checkpoint_of(settings.checkpoint_dir, name)
+        with notes.status("submitting the jobs"):
+            for name in missing:
+                _submit(settings, name, restored[name])
     _watch_service(settings).start()
     with notes.status("waiting until every task runs"):
-        job = _wait_until_running(client)
-    _report(
-        {"job_id": job.job_id, "state": job.state, "restored_from": restored},
-        as_json,
-        f"job {job.job_id}: {state}",
-    )
+        jobs = {name: wait_until_running(client, name) for name in (FOLD, ARCHIVE)}
+    values = {"job_id": jobs[FOLD].job_id, "state": jobs[FOLD].state, "restored_from": restored.get(FOLD)}
+    values |= {"archive_job_id": jobs[ARCHIVE].job_id, "archive_restored_from": restored.get(ARCHIVE)}
+    _report(values, as_json, "\n".join(_told(name, job, restored) for name, job in jobs.items()))
+
+
+def _told(name: str, job: JobStatus, restored: dict[str, str | None]) -> str:
+    if name not in restored:
+        return f"{name} {job.job_id}: runs already"
+    checkpoint = restored[name]
+    return f"{name} {job.job_id}: {f'resumed from {checkpoint}' if checkpoint else 'submitted'}"
 
 
 @app.command()
 def status(
     as_json: Json = False,
-    every_s: Annotated[float, typer.Option(help="Repeat as a live table; 0: once.")] = 0,
+    every_s: Annotated[
+        float | None, typer.Option(min=0, help="Repeat; 0: once. Default: 2 on a terminal, else once.")
+    ] = None,
 ) -> None:
-    """Tell how the job does: state, lag, watermark, checkpoints, dead letters. Exit 1 if it does not run."""
+    """Tell how the jobs do: rate, lag, watermark, late, dead letters. Exit 1 if one does not run."""
+    settings, console = Settings.from_env(), Console()
+    if every_s is None:
+        every_s = 2 if console.is_terminal and not as_json else 0
+    report, before = _status(settings), None
+    with Live(console=console, auto_refresh=False, transient=False) as live:
+        while True:
+            if as_json:
+                print(json.dumps(report), flush=True)
+            else:
+                live.update(table_of(report, before), refresh=True)
+            if not every_s:
+                break
+            time.sleep(every_s)
+            report, before = _status(settings), report
+    raise typer.Exit(0 if report["state"] == report["archive_state"] == "RUNNING" else 1)
+
+
+@app.command()
+def settle(
+    within_s: Annotated[int, typer.Option(min=1, max=86_400, help="Give up after so long.")] = 600,
+    as_json: Json = False,
+) -> None:
+    """Wait until all that was sent is folded and archived, asking for checkpoints before their time."""
     settings = Settings.from_env()
-    while True:
+    client = FlinkClient(settings.flink_rest)
+    deadline, report = time.monotonic() + within_s, _status(settings)
+    while report["lag"] or report["archive_lag"] or not report["windows_closed"]:
+        if time.monotonic() > deadline:
+            raise FlinkAwayError(
+                f"not settled after {within_s} s: {report['lag']} messages not folded, "
+                f"{report['archive_lag']} not archived; see `meterbeat stream status`"
+            )
+        # The archive's files end with its checkpoints: it is asked for one only when all can be in it.
+        for name in [FOLD] if report["lag"] else [FOLD, ARCHIVE]:
+            if (job := client.job(name)) is None:
+                raise FlinkAwayError(f"{name} does not run; start it with `meterbeat stream run`")
+            client.checkpoint(job.job_id)
+        time.sleep(SETTLE_POLL_S)
         report = _status(settings)
-        if as_json:
-            print(json.dumps(report), flush=True)
-        else:
-            table = Table(show_header=False)
-            for name, value in report.items():
-                table.add_row(name, str(value))
-            Console().print(table)
-        if not every_s:
-            raise typer.Exit(0 if report["state"] == "RUNNING" else 1)
-        time.sleep(every_s)
+    _report(report, as_json, "all is folded and archived")
 
 
 @app.command()
 def stop(as_json: Json = False) -> None:
-    """Stop the job with a savepoint, from which the next `run` resumes."""
+    """Stop both jobs with savepoints, from which the next `run` resumes."""
     settings = Settings.from_env()
     _watch_service(settings).stop()
     client = FlinkClient(settings.flink_rest)
-    job = client.job(JOB_NAME)
-    savepoint = client.stop(job.job_id, f"{settings.checkpoint_dir}/savepoints") if job else None
-    text = f"stopped; savepoint {savepoint}" if savepoint else "no job runs"
-    _report({"savepoint": savepoint}, as_json, text)
+    savepoints = {}
+    for name in (FOLD, ARCHIVE):
+        job = client.job(name)
+        savepoints[name] = (
+            client.stop(job.job_id, f"{checkpoints_of(settings.checkpoint_dir, name)}/savepoints")
+            if job
+            else None
+        )
+    texts = [
+        f"{name}: {f'stopped; savepoint {at}' if at else 'does not run'}" for name, at in savepoints.items()
+    ]
+    values = {"savepoint": savepoints[FOLD], "archive_savepoint": savepoints[ARCHIVE]}
+    _report(values, as_json, "\n".join(texts))
 
 
 @app.command(name="watch")
@@ -101,13 +155,93 @@ def watch_input() -> None:
     quiet_ms = (settings.idle_s + 2) * 1000
     margin_ms = (settings.window_s + settings.lateness_s) * 1000 + 1
     bootstrap = settings.kafka_bootstrap
-    watch(lambda: KafkaSource(bootstrap, GROUP_ID), bootstrap, Silence(quiet_ms, margin_ms), notes.print)
+    client = FlinkClient(settings.flink_rest)
+    silence = Silence(quiet_ms, margin_ms)
+    ticker = Ticker(
+        lambda: KafkaSource(bootstrap, FOLD), bootstrap, lambda: _newest_event_ms(client), silence
+    )
+    command = [sys.executable, "-m", "stream", "rebuild"]
+    _show_watch_metrics(settings, client)
+    watch(ticker, Guard(Sentinel(settings.redis_url), command, notes.print), notes.print)
+
+
+def _show_watch_metrics(settings: Settings, client: FlinkClient) -> None:
+    """Show what the stores tell; ticks matter more, so a port that is taken is told and no more."""
+    if not settings.metrics_host:
+        return
+    broker = watch_metrics.Broker(lambda: KafkaSource(settings.kafka_bootstrap, FOLD), (FOLD, ARCHIVE))
+    probes = watch_metrics.Probes(
+        broker.progress,
+        lambda: client.job(FOLD),
+        Occupancy(settings.redis_url).use,
+        lambda: int(time.time() * 1000),
+    )
+    try:
+        watch_metrics.start(settings.metrics_host, settings.stream_watch_metrics_port, probes)
+    except MetricsError as error:
+        notes.print(f"{error}; ticks go on")
+
+
+@app.command(name="rebuild")
+def rebuild_live_state(
+    since: Annotated[
+        str,
+        typer.Option(
+            help="ISO-8601 instant with Z or offset; default: yesterday 00:00 UTC, or today once batch has "
+            "compacted yesterday."
+        ),
+    ] = "",
+    thorough: Annotated[
+        bool, typer.Option(help="Read every row, for meters that were silent at the ends of hours.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Rebuild from the archive what Redis lost. The watch that `run` starts does this by itself."""
+    from stream import rebuild  # noqa: PLC0415 - pyarrow takes a second
+    from stream.archive_source import ArchiveSource  # noqa: PLC0415
+
+    settings, now_ms = Settings.from_env(), int(time.time() * 1000)
+    s3 = settings.s3_endpoint, settings.s3_region, settings.s3_access_key, settings.s3_secret_key
+    archive = ArchiveSource.on_s3(*s3, settings.s3_bucket)
+    sink = RedisSink(settings.redis_url, settings.stream_epoch)
+    flink = FlinkClient(settings.flink_rest)
+    with (
+        contextlib.closing(KafkaSource(settings.kafka_bootstrap, ARCHIVE)) as source,
+        told_when_away(settings.redis_url),
+        notes.status("rebuilding live state") as progress,
+    ):
+        try:
+            since_ms = rebuild.since_ms_of(since) if since else rebuild.default_since_ms(archive, now_ms)
+            of_range = rebuild.Rebuild(archive, sink, progress.update, since_ms, now_ms)
+        except rebuild.RebuildRefused as error:
+            raise typer.BadParameter(str(error)) from None
+        caught_up = CatchUp(source, flink, ARCHIVE)
+        report = rebuild.run(of_range, Sentinel(settings.redis_url), caught_up.reached, thorough=thorough)
+    _report(dataclasses.asdict(report), as_json, report.text)
+    raise typer.Exit(0 if report.whole else 1)
+
+
+@app.command(name="expire")
+def expire_hours(until: Annotated[str, typer.Option(help=expire.INSTANT)], as_json: Json = False) -> None:
+    """Drop the hours from live state that batch has published. `meterbeat batch` does this after a night."""
+    done = expire.expire(Settings.from_env().redis_url, expire.instant_ms(until, int(time.time() * 1000)))
+    _report(dataclasses.asdict(done), as_json, str(done))
+
+
+@app.command(name="load", hidden=True)
+def load_live_state(
+    users: Annotated[int, typer.Option(min=1, max=89_999_999)], as_json: Json = False
+) -> None:
+    """Fill an empty Redis with this many users, to measure it. For `meterbeat bench live-state`."""
+    settings = Settings.from_env()
+    done = live_state_load.load(settings.redis_url, settings.stream_epoch, users)
+    _report(dataclasses.asdict(done), as_json, str(done))
 
 
 @app.command(name="dead-letters")
 def dead_letters(as_json: Json = False) -> None:
     """List the messages that were no heartbeats, each once, with origin and reason."""
-    source = KafkaSource(Settings.from_env().kafka_bootstrap, GROUP_ID)
+    source = KafkaSource(Settings.from_env().kafka_bootstrap, FOLD)
     letters = source.dead_letters()
     source.close()
     if as_json:
@@ -133,97 +267,81 @@ def _ensure_cluster(settings: Settings) -> None:
 
 def _check_stores(settings: Settings) -> None:
     """Return if everything that the job reads and writes answers; else it would fail over and over."""
-    KafkaSource(settings.kafka_bootstrap, GROUP_ID).close()
+    KafkaSource(settings.kafka_bootstrap, FOLD).close()
     check_redis(settings.redis_url)
     create_bucket(settings)
 
 
-def _newest_checkpoint(settings: Settings) -> str | None:
-    from stream.submission import CheckpointError, newest_checkpoint  # noqa: PLC0415 - PyFlink takes a second
-
-    try:
-        return newest_checkpoint(settings.checkpoint_dir)
-    except CheckpointError as error:
-        raise FlinkAwayError(str(error)) from None
-
-
-def _submit(settings: Settings, restore_from: str | None) -> None:
+def _submit(settings: Settings, name: str, restore_from: str | None) -> None:
     os.environ.update(cluster.environment(settings))
     from stream import fold_udf  # noqa: PLC0415 - reads the variables set above
-    from stream.buckets import even_labels, flink_subtask  # noqa: PLC0415
-    from stream.job import JobOptions  # noqa: PLC0415
-    from stream.submission import Submission, submit  # noqa: PLC0415
+    from stream.job import ArchiveOptions, FoldOptions  # noqa: PLC0415
+    from stream.submission import Submission, start_java, submit_archive, submit_fold  # noqa: PLC0415
 
+    start_java()
     rest = urllib.parse.urlsplit(settings.flink_rest)
     submission = Submission(
-        job_name=JOB_NAME,
+        job_name=name,
         rest_host=rest.hostname or "127.0.0.1",
         rest_port=rest.port or 8081,
         parallelism=settings.stream_parallelism,
-        checkpoint_dir=settings.checkpoint_dir,
+        checkpoint_dir=checkpoints_of(settings.checkpoint_dir, name),
         checkpoint_interval_s=settings.checkpoint_interval_s,
         restore_from=restore_from,
-        parameters={
-            fold_udf.REDIS_URL: settings.redis_url,
-            fold_udf.EPOCH: str(settings.stream_epoch),
-            fold_udf.WINDOW_MS: str(settings.window_s * 1000),
-        },
+        parameters={fold_udf.REDIS_URL: settings.redis_url, fold_udf.EPOCH: str(settings.stream_epoch)},
     )
-    options = JobOptions(
+    if name == ARCHIVE:
+        submission = dataclasses.replace(
+            submission,
+            parallelism=settings.archive_parallelism,
+            checkpoint_interval_s=settings.archive_checkpoint_interval_s,
+        )
+        submit_archive(
+            submission, ArchiveOptions(settings.kafka_bootstrap, name, f"s3://{settings.s3_bucket}")
+        )
+        return
+    options = FoldOptions(
         kafka_bootstrap=settings.kafka_bootstrap,
-        group_id=GROUP_ID,
-        archive_url=f"s3://{settings.s3_bucket}",
+        group_id=name,
+        parallelism=settings.stream_parallelism,
         buckets=settings.stream_buckets,
-        labels=even_labels(settings.stream_buckets, flink_subtask(settings.stream_parallelism)),
         window_s=settings.window_s,
         lateness_s=settings.lateness_s,
         idle_s=settings.idle_s,
         drift_s=settings.drift_s,
     )
-    submit(submission, options)
+    submit_fold(submission, options)
 
 
-def _wait_until_running(client: FlinkClient) -> JobStatus:
-    deadline = time.monotonic() + RUNNING_S_MAX
-    while True:
-        job = client.job(JOB_NAME)
-        if job and job.state == "RUNNING" and job.tasks_running == job.tasks:
-            return job
-        if time.monotonic() > deadline:
-            detail = f"{job.state}, {job.failure or 'no failure told'}" if job else "it is gone"
-            raise FlinkAwayError(f"the job does not run after {RUNNING_S_MAX} s: {detail}")
-        time.sleep(0.5)
+def _newest_event_ms(client: FlinkClient) -> int:
+    job = client.job(FOLD)
+    return job.newest_event_ms if job else -1
 
 
-def _status(settings: Settings) -> dict[str, object]:
-    source = KafkaSource(settings.kafka_bootstrap, GROUP_ID)
-    progress = source.progress()
-    letters = source.dead_letter_count()
-    source.close()
-    job = FlinkClient(settings.flink_rest).job(JOB_NAME)
-    watching = _watch_service(settings).pid() is not None
-    window_ms = settings.window_s * 1000
-    last_window_end = (progress.newest_event_ms // window_ms + 1) * window_ms
-    watermark_ms = job.watermark_ms if job else None
-    return {
-        "state": job.state if job else "STOPPED",
-        "heartbeats_produced": progress.produced,
-        "lag": progress.lag,
-        "newest_event_ms": progress.newest_event_ms,
-        "watermark_ms": watermark_ms,
-        "windows_closed": watermark_ms is not None and watermark_ms >= last_window_end - 1,
-        "dead_letters": letters,
-        "watch": "running" if watching else "stopped: the last windows stay open; `meterbeat stream run`",
-        **(
-            {
-                key: value
-                for key, value in dataclasses.asdict(job).items()
-                if key not in ("state", "watermark_ms")
-            }
-            if job
-            else {}
-        ),
-    }
+def _status(settings: Settings) -> Report:
+    client = FlinkClient(settings.flink_rest)
+    with contextlib.closing(KafkaSource(settings.kafka_bootstrap, FOLD)) as source:
+        progress, letters = source.by_topic([FOLD, ARCHIVE]), source.dead_letter_count()
+    try:
+        metrics = scrape(settings.flink_metrics_urls.split(","))
+    except MetricsAwayError:
+        metrics = None
+    told = Told(
+        at_ms=int(time.time() * 1000),
+        fold=client.job(FOLD),
+        archive=client.job(ARCHIVE),
+        fold_input=progress[FOLD],
+        archive_input=progress[ARCHIVE],
+        dead_letters=letters,
+        metrics=metrics,
+        watch=_watch_state(settings),
+    )
+    return report_of(told, settings.window_s * 1000)
+
+
+def _watch_state(settings: Settings) -> str:
+    running = _watch_service(settings).pid() is not None
+    return "running" if running else "stopped: the last windows stay open; `meterbeat stream run`"
 
 
 def _watch_service(settings: Settings) -> Service:
@@ -237,7 +355,7 @@ def _watch_service(settings: Settings) -> Service:
     )
 
 
-def _report(values: dict[str, object], as_json: bool, text: str) -> None:
+def _report(values: Mapping[str, object], as_json: bool, text: str) -> None:
     print(json.dumps(values) if as_json else text)
 
 
@@ -245,9 +363,18 @@ def main() -> None:
     """Run a command; what can be expected to go wrong is told in one line."""
     try:
         app()
-    except (ServiceError, SettingError, FlinkAwayError, KafkaAwayError, RedisAwayError) as error:
+    except (
+        ServiceError,
+        FlinkAwayError,
+        KafkaAwayError,
+        RedisAwayError,
+        live_state_load.LoadRefusedError,
+    ) as error:
         notes.print(f"error: {error}", style="red", markup=False)
-        sys.exit(2 if isinstance(error, SettingError) else 1)
+        sys.exit(1)
+    except (SettingError, expire.InstantError) as error:
+        notes.print(f"error: {error}", style="red", markup=False)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,10 @@ from typing import Any
 
 TIMEOUT_S = 10
 STOP_S_MAX = 120
-FOLD = "PythonGroupWindow"  # as Flink names the folds among the tasks
+FOLDED = "PythonGroupWindow"  # in the name of the task that follows the fold: what reached it is written
+READ = "Source: heartbeats"  # in the name of the task that reads
+COUNTS = ("heartbeats", "late")  # of the operator that packs, since the task began
+NEWEST = "newest_event_ms"
 LIVE_STATES = ("CREATED", "INITIALIZING", "RUNNING", "RESTARTING", "FAILING", "RECONCILING")
 
 
@@ -31,7 +34,10 @@ class JobStatus:
     checkpoint_ms_last: int | None
     restarts: int
     failure: str | None  # the first line of the last one
-    watermark_ms: int | None  # the least of the folds'; windows that end before it are written
+    watermark_ms: int | None  # windows that end before it are written
+    newest_event_ms: int  # of all heartbeats read, -1 before the first
+    heartbeats: int  # read since the job or its last recovery began
+    late: int  # of these
 
 
 class FlinkClient:
@@ -48,6 +54,13 @@ class FlinkClient:
         jobs = [job for job in self._get("/jobs/overview")["jobs"] if job["name"] == name]
         live = [job for job in jobs if job["state"] in LIVE_STATES]
         return self._status(live[0]) if live else None
+
+    def checkpoint(self, job_id: str) -> None:
+        """Ask a job for a checkpoint before its time; does not wait for it.
+
+        :raises FlinkAwayError: if the cluster does not answer.
+        """
+        self._get(f"/jobs/{job_id}/checkpoints", {"checkpointType": "CONFIGURED"})
 
     def stop(self, job_id: str, savepoint_dir: str) -> str:
         """Stop a job with a savepoint and return where the savepoint is.
@@ -73,6 +86,7 @@ class FlinkClient:
         path = f"/jobs/{job['jid']}"
         checkpoints = self._get(f"{path}/checkpoints")
         completed = checkpoints["latest"]["completed"]
+        vertices = {vertex["name"]: vertex["id"] for vertex in self._get(path)["vertices"]}
         failures = self._get(f"{path}/exceptions")["exceptionHistory"]["entries"]
         return JobStatus(
             job_id=job["jid"],
@@ -85,18 +99,33 @@ class FlinkClient:
             checkpoint_ms_last=completed["end_to_end_duration"] if completed else None,
             restarts=len(failures),
             failure=_first_line(failures[0]) if failures else None,
-            watermark_ms=self._watermark_ms(path),
+            watermark_ms=self._watermark_ms(path, vertices),
+            **self._read(path, vertices),
         )
 
-    def _watermark_ms(self, path: str) -> int | None:
-        """Return the least watermark over all folds, None while one of them has none."""
-        marks = []
-        for vertex in self._get(path)["vertices"]:
-            if FOLD in vertex["name"]:
-                found = self._get(f"{path}/vertices/{vertex['id']}/watermarks")
-                marks += [int(mark["value"]) for mark in found] or [-1]
+    def _watermark_ms(self, path: str, vertices: dict[str, str]) -> int | None:
+        """Return the watermark behind the fold, None while there is none."""
+        marks = [
+            int(mark["value"])
+            for name, vertex in vertices.items()
+            if FOLDED in name
+            for mark in self._get(f"{path}/vertices/{vertex}/watermarks")
+        ]
         least = min(marks, default=-1)
         return least if least > 0 else None
+
+    def _read(self, path: str, vertices: dict[str, str]) -> dict[str, Any]:
+        """Return what the packers count, summed, and the newest event that any of them saw."""
+        found = {}
+        wanted = ",".join(f"pack.{name}" for name in (*COUNTS, NEWEST))
+        for name, vertex in vertices.items():
+            if READ in name:
+                metrics = self._get(f"{path}/vertices/{vertex}/subtasks/metrics?get={wanted}")
+                found = {metric["id"].removeprefix("pack."): metric for metric in metrics}
+        return {
+            "newest_event_ms": int(found[NEWEST]["max"]) if NEWEST in found else -1,
+            **{name: int(found[name]["sum"]) if name in found else 0 for name in COUNTS},
+        }
 
     def _get(self, path: str, body: dict[str, Any] | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()

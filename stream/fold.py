@@ -1,4 +1,4 @@
-"""Folding a group of heartbeats: columns in, one record a user, utility and hour out. Pure numpy.
+"""Folding a group of heartbeats: packed heartbeats in, one record a user, utility and hour out. Pure numpy.
 
 The rule to understand: of each hour only the newest heartbeat matters, because its register already
 counts everything before it. Doubled and out-of-order heartbeats therefore cost nothing.
@@ -9,8 +9,11 @@ from numpy.typing import NDArray
 
 from infra.contracts.live_state import HOUR_MS
 
-Column = NDArray[np.int64]
-
+# One heartbeat as the job packs it (stream/java/meterbeat/Pack.java). `tag` is the region's six bytes read
+# as a big-endian number, times four plus the utility's code.
+PACKED = np.dtype(
+    [("tag", "<i8"), ("sent_at", "<i8"), ("register", "<i8"), ("user_id", "<u4"), ("rate", "<u4")]
+)
 # What the Redis script reads: the newest heartbeat of a user, utility and hour, and the register that
 # the first of them carried, which is where a meter never heard of before begins.
 RECORD = np.dtype(
@@ -25,42 +28,61 @@ RECORD = np.dtype(
         ("first_register", "<i8"),
     ]
 )
-# A region's share that one bucket contributes to one window; `tag` as the decoder makes it.
+# A region's share that one bucket contributes to one window.
 REGION_SHARE = np.dtype([("tag", "<i8"), ("window_end", "<i8"), ("rate", "<i8"), ("active_meters", "<i8")])
 
+# A heartbeat without field names: numpy moves such rows whole, several times faster than field by field.
+_PLAIN = np.dtype((np.void, PACKED.itemsize))
+_TIME_BITS = 34  # of one group's span in milliseconds, half a year; a meter takes the 29 bits above
 
-def fold(
-    user_id: Column, sent_at: Column, register: Column, rate: Column, tag: Column, *, singly: bool = False
-) -> NDArray[np.void]:
-    """Return RECORDs in order of user, utility and hour. Times in ms, the rest in the utility's units.
+
+def fold(heartbeats: NDArray[np.void], *, singly: bool = False) -> NDArray[np.void]:
+    """Return RECORDs in order of user, utility and hour from PACKED heartbeats in any order.
 
     `singly` makes a record of each heartbeat: late ones may lie on both sides of what is known already,
     and only one by one can each be put in its place.
     """
-    meter = (user_id << 2) | (tag & 3)
-    order = np.lexsort((register, sent_at, meter))
-    meter, sent_at, register = meter[order], sent_at[order], register[order]
-    hour = sent_at // HOUR_MS
+    ordered = heartbeats.view(_PLAIN)[_order(heartbeats)].view(PACKED)
+    meter, hour = _meter(ordered), ordered["sent_at"] // HOUR_MS
     starts = np.flatnonzero(np.r_[True, (meter[1:] != meter[:-1]) | (hour[1:] != hour[:-1]) | singly])
-    newest = np.r_[starts[1:], len(meter)] - 1
+    newest = ordered.view(_PLAIN)[np.r_[starts[1:], len(ordered)] - 1].view(PACKED)
     records = np.zeros(len(starts), RECORD)
-    records["user_id"] = meter[starts] >> 2
-    records["utility"] = meter[starts] & 3
-    records["region"] = region_bytes(tag[order[newest]])
-    records["rate"] = rate[order[newest]]
-    records["sent_at"] = sent_at[newest]
-    records["register"] = register[newest]
-    records["first_register"] = register[starts]
+    records["utility"] = newest["tag"] & 3
+    records["region"] = region_bytes(newest["tag"])
+    for name in ("user_id", "rate", "sent_at", "register"):
+        records[name] = newest[name]
+    records["first_register"] = ordered["register"][starts]
     return records
 
 
-def region_bytes(tag: Column) -> NDArray[np.bytes_]:
+def _meter(heartbeats: NDArray[np.void]) -> NDArray[np.int64]:
+    return heartbeats["user_id"].astype(np.int64) << 2 | heartbeats["tag"] & 3
+
+
+def _order(heartbeats: NDArray[np.void]) -> NDArray[np.intp]:
+    """Return the order by meter, time and register.
+
+    Sorting one number a heartbeat is several times faster than sorting by three; it decides all but two
+    registers at the same instant, which no sound meter sends.
+    """
+    meter, sent_at = _meter(heartbeats), heartbeats["sent_at"]
+    since = sent_at - sent_at.min()
+    if not since.max() >> _TIME_BITS:
+        key = meter << _TIME_BITS | since
+        order: NDArray[np.intp] = np.argsort(key)
+        key, register = key[order], heartbeats["register"][order]
+        if not np.any((key[1:] == key[:-1]) & (register[1:] != register[:-1])):
+            return order
+    return np.asarray(np.lexsort((heartbeats["register"], sent_at, meter)))
+
+
+def region_bytes(tag: NDArray[np.int64]) -> NDArray[np.bytes_]:
     """Return the regions held by tags: the six bytes above the two of the utility."""
     return (tag >> 2 << 16).astype(">i8").view("S8").astype("S6")
 
 
-def region_shares(records: NDArray[np.void], window_ms: int) -> NDArray[np.void]:
-    """Return what RECORDs of one event-time window contribute to each region and utility."""
+def region_shares(records: NDArray[np.void], window_end: int) -> NDArray[np.void]:
+    """Return what RECORDs of one window, one a meter, contribute to each region and utility."""
     if not len(records):
         return np.empty(0, REGION_SHARE)
     padded = np.zeros(len(records), "S8")
@@ -69,7 +91,7 @@ def region_shares(records: NDArray[np.void], window_ms: int) -> NDArray[np.void]
     tags, inverse = np.unique(tag, return_inverse=True)
     shares = np.zeros(len(tags), REGION_SHARE)
     shares["tag"] = tags
-    shares["window_end"] = (int(records["sent_at"][0]) // window_ms + 1) * window_ms
+    shares["window_end"] = window_end
     shares["rate"] = np.bincount(inverse, records["rate"]).astype(np.int64)
     shares["active_meters"] = np.bincount(inverse)
     return shares

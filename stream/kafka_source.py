@@ -1,6 +1,8 @@
-"""What can be learnt of the input without reading it: its end, its newest event, how far the job is."""
+"""What can be learnt of the input without reading it: its end, how far the job is."""
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator, Sequence
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import OffsetSpec
@@ -24,7 +26,6 @@ class InputProgress:
 
     produced: int
     checkpointed: int  # read, folded and archived as of the last checkpoint
-    newest_event_ms: int  # -1 while there is none
 
     @property
     def lag(self) -> int:
@@ -69,25 +70,53 @@ class KafkaSource:
 
         :raises KafkaAwayError: if the broker went away.
         """
-        try:
-            topics = self._admin.describe_topics([utility.value for utility in UTILITIES])
-            partitions = [
-                TopicPartition(topic["name"], part["partition_index"])
-                for topic in topics
-                for part in topic["partitions"]
-            ]
+        with self._told_when_away():
+            partitions = self._partitions()
             ends = self._admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
-            newest = self._admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.MAX_TIMESTAMP))
             committed = self._admin.list_group_offsets([self._group_id])[self._group_id]
-        except KafkaError as error:
-            raise KafkaAwayError(
-                f"kafka at {self._bootstrap} went away ({error}); start it with `meterbeat up`"
-            ) from None
         return InputProgress(
             produced=sum(end.offset for end in ends.values()),
             checkpointed=sum(committed[part].offset for part in partitions if part in committed),
-            newest_event_ms=max((found.timestamp for found in newest.values()), default=-1),
         )
+
+    def ends(self) -> dict[TopicPartition, int]:
+        """Return the offset that the next message of each partition will get.
+
+        :raises KafkaAwayError: if the broker went away.
+        """
+        with self._told_when_away():
+            ends = self._admin.list_partition_offsets(dict.fromkeys(self._partitions(), OffsetSpec.LATEST))
+            return {part: int(end.offset) for part, end in ends.items()}
+
+    def by_topic(self, group_ids: Sequence[str]) -> dict[str, dict[str, InputProgress]]:
+        """Return where the input and several groups are now: by group, then by topic.
+
+        :raises KafkaAwayError: if the broker went away.
+        """
+        ends = self.ends()
+        with self._told_when_away():
+            committed = self._admin.list_group_offsets(list(group_ids))
+        found: dict[str, dict[str, InputProgress]] = {}
+        for group_id in group_ids:
+            of_group = committed[group_id]
+            sums: dict[str, InputProgress] = {}
+            for part, end in ends.items():
+                before = sums.get(part.topic, InputProgress(0, 0))
+                read = of_group[part].offset if part in of_group else 0
+                sums[part.topic] = InputProgress(before.produced + end, before.checkpointed + read)
+            found[group_id] = sums
+        return found
+
+    def covers(self, ends: dict[TopicPartition, int]) -> bool:
+        """Return whether the group's last checkpoint covers all messages before these offsets.
+
+        :raises KafkaAwayError: if the broker went away.
+        """
+        with self._told_when_away():
+            committed = self._admin.list_group_offsets([self._group_id])[self._group_id]
+            return all(
+                not end or (part in committed and committed[part].offset >= end) for part, end in ends.items()
+            )
 
     def dead_letter_count(self) -> int:
         """Return how many letters the topic holds; one written again after a crash counts again.
@@ -95,13 +124,9 @@ class KafkaSource:
         :raises KafkaAwayError: if the broker went away.
         """
         partition = TopicPartition(dead_letter.TOPIC, 0)
-        try:
+        with self._told_when_away():
             first = self._admin.list_partition_offsets({partition: OffsetSpec.EARLIEST})[partition].offset
             end = self._admin.list_partition_offsets({partition: OffsetSpec.LATEST})[partition].offset
-        except KafkaError as error:
-            raise KafkaAwayError(
-                f"kafka at {self._bootstrap} went away ({error}); start it with `meterbeat up`"
-            ) from None
         return int(end - first)
 
     def dead_letters(self) -> list[DeadLetter]:
@@ -125,6 +150,23 @@ class KafkaSource:
                     letters[letter.topic, letter.partition, letter.offset] = letter
         consumer.close()
         return list(letters.values())
+
+    def _partitions(self) -> list[TopicPartition]:
+        topics = self._admin.describe_topics([utility.value for utility in UTILITIES])
+        return [
+            TopicPartition(topic["name"], part["partition_index"])
+            for topic in topics
+            for part in topic["partitions"]
+        ]
+
+    @contextlib.contextmanager
+    def _told_when_away(self) -> Iterator[None]:
+        try:
+            yield
+        except KafkaError as error:
+            raise KafkaAwayError(
+                f"kafka at {self._bootstrap} went away ({error}); start it with `meterbeat up`"
+            ) from None
 
 
 def _letter(key: bytes | None, value: bytes | None, headers: dict[str, bytes]) -> DeadLetter:

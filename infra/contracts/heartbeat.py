@@ -1,7 +1,8 @@
 """One heartbeat on the wire: 32 bytes, little-endian, no padding, equal for every utility.
 
-The Kafka key is the user id in decimal and the record's own timestamp is `sent_at`; a value that
-disagrees with either is malformed. A fixed layout lets numpy and the JVM read a field without
+The Kafka key is the user id in decimal; a value that disagrees is malformed. The record's own timestamp is
+the broker's: a heartbeat sent more than AHEAD_MS_MAX after it is malformed too, for no clock but a wrong one
+is so far ahead. A fixed layout lets numpy and the JVM read a field without
 looking at the ones before it, and makes a truncated message recognisable by its length alone.
 """
 
@@ -34,6 +35,7 @@ USER_ID_MAX = 99_999_999
 REGISTER_MAX = 2**48 - 1
 RATE_MAX = 2**31 - 1
 INTERVAL_MS = 5_000
+AHEAD_MS_MAX = 120_000
 REGION_PATTERN = re.compile(rb"[A-Z]{2}-[A-Z0-9]{1,3}\Z")
 
 
@@ -47,8 +49,8 @@ def encode(utility: Utility, user_id: int, sent_at: int, register: int, rate: in
     return np.array([row], DTYPE).tobytes()
 
 
-def decode(topic: str, key: bytes | None, value: bytes | None, timestamp_ms: int) -> dict[str, int | str]:
-    """Return the heartbeat's fields, in the units of the contract.
+def decode(topic: str, key: bytes | None, value: bytes | None, appended_ms: int) -> dict[str, int | str]:
+    """Return the heartbeat's fields, in the units of the contract; `appended_ms` is the broker's time.
 
     The JVM decoder of the stream answers the same, message for message; a contract test holds
     them together.
@@ -70,8 +72,12 @@ def decode(topic: str, key: bytes | None, value: bytes | None, timestamp_ms: int
         raise MalformedHeartbeatError("region is not an ISO 3166-2 code")
     if row["user_id"] != int(key):
         raise MalformedHeartbeatError("user_id differs from the key")
-    if row["sent_at"] != timestamp_ms:
-        raise MalformedHeartbeatError("sent_at differs from the record's timestamp")
+    if row["sent_at"] < 0:
+        raise MalformedHeartbeatError("sent_at is before 1970")
+    if row["sent_at"] > appended_ms + AHEAD_MS_MAX:
+        raise MalformedHeartbeatError(
+            f"sent_at is more than {AHEAD_MS_MAX // 1000} s ahead of the broker's clock"
+        )
     if not 0 <= row["register"] <= REGISTER_MAX:
         raise MalformedHeartbeatError("register is out of range")
     if row["rate"] > RATE_MAX:

@@ -13,6 +13,7 @@ import sys
 import urllib.request
 from collections.abc import Iterable
 
+from infra.flink import metrics
 from infra.process import Service
 from infra.settings import Settings
 
@@ -27,8 +28,8 @@ def services(settings: Settings) -> list[Service]:
     base = settings.port_base
     job_ports = {"REST": base + 81, "RPC": base + 82, "blobs": base + 83}
     return [
-        _service(settings, "flink-jobmanager", "jobmanager.sh", job_ports, task_managers=0),
-        _service(settings, "flink-taskmanager", "taskmanager.sh", {}, task_managers=1),
+        _service(settings, "flink-jobmanager", "jobmanager.sh", job_ports, base + 191, task_managers=0),
+        _service(settings, "flink-taskmanager", "taskmanager.sh", {}, base + 192, task_managers=1),
     ]
 
 
@@ -48,7 +49,7 @@ def environment(settings: Settings) -> dict[str, str]:
 def prepare(settings: Settings) -> None:
     """Lay out libraries, plugins and configuration of the local cluster and of clients to any cluster."""
     folder = settings.home / "flink"
-    for name in ("conf", "lib", "plugins/s3-fs-hadoop", "log", "pids"):
+    for name in ("conf", "lib", "plugins/s3-fs-hadoop", "plugins/metrics-prometheus", "log", "pids"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     flink, spark_jars = package("pyflink"), package("pyspark") / "jars"
     libraries = [*flink.glob("lib/*.jar"), *flink.glob("opt/flink-python-*.jar")]
@@ -58,6 +59,7 @@ def prepare(settings: Settings) -> None:
         libraries += spark_jars.glob(pattern)
     _link(libraries, folder / "lib")
     _link(settings.jars.glob("flink/flink-s3-fs-hadoop-*.jar"), folder / "plugins" / "s3-fs-hadoop")
+    _link(flink.glob("plugins/metrics-prometheus/*.jar"), folder / "plugins" / "metrics-prometheus")
     for path in flink.glob("conf/log4j*.properties"):
         shutil.copy(path, folder / "conf")
     lines = [f"{key}: {value}" for key, value in _configuration(settings, flink).items()]
@@ -76,7 +78,8 @@ def _configuration(settings: Settings, flink: pathlib.Path) -> dict[str, object]
     base = settings.port_base
     [java_options] = re.findall(r"^ +all: (.+)$", (flink / "conf" / "config.yaml").read_text(), re.MULTILINE)
     return {
-        "env.java.opts.all": java_options,
+        # Out of memory, a process must end and be started anew: half alive it would hold the job up.
+        "env.java.opts.all": f"{java_options} -XX:+ExitOnOutOfMemoryError",
         "jobmanager.rpc.address": "127.0.0.1",
         "jobmanager.bind-host": "127.0.0.1",
         "jobmanager.rpc.port": base + 82,
@@ -105,16 +108,22 @@ def _configuration(settings: Settings, flink: pathlib.Path) -> dict[str, object]
         "s3.access-key": settings.s3_access_key,
         "s3.secret-key": settings.s3_secret_key,
         "s3.endpoint.region": settings.s3_region,
+        **(metrics.configuration() if settings.metrics_host else {}),
     }
 
 
 def _service(
-    settings: Settings, name: str, script: str, ports: dict[str, int], task_managers: int
+    settings: Settings, name: str, script: str, ports: dict[str, int], metrics_port: int, task_managers: int
 ) -> Service:
+    command = [str(package("pyflink") / "bin" / script), "start-foreground"]
+    if settings.metrics_host:
+        ports = {**ports, "metrics": metrics_port}
+        # Both processes share one configuration file; their ports must differ.
+        command += ["-D", f"metrics.reporter.prom.port={metrics_port}"]
     return Service(
         name=name,
         folder=settings.home / "flink" / name,
-        command=[str(package("pyflink") / "bin" / script), "start-foreground"],
+        command=command,
         ports=ports,
         ready=lambda: _task_managers(settings.flink_rest) >= task_managers,
         env=environment(settings),

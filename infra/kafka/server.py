@@ -14,7 +14,6 @@ from infra.contracts.utility import UTILITIES
 from infra.process import Service, ServiceError, port_answers
 from infra.settings import Settings
 
-AHEAD_MS_MAX = 120_000  # a heartbeat further ahead of the broker's clock is refused
 ADMIN_S_MAX = 30
 HEAP_MB = 768
 
@@ -89,9 +88,8 @@ def create_topics(settings: Settings) -> None:
     :raises ServiceError: if the broker does not answer within ADMIN_S_MAX.
     """
     limits = {
-        "message.timestamp.type": "CreateTime",
-        "message.timestamp.after.max.ms": str(AHEAD_MS_MAX),
-        # Event times may be long past: by time, their segments would be deleted at once.
+        # What is ahead of the broker's clock can be told only if the message carries that clock's time.
+        "message.timestamp.type": "LogAppendTime",
         "retention.ms": "-1",
         "retention.bytes": str(settings.kafka_retention_bytes),
     }

@@ -40,7 +40,7 @@ function showTotal(button, utility, total) {
   const { figure, unit } = quantity(total.rate, total.rate_unit, utility);
   button.querySelector(".big").textContent = figure;
   button.querySelector(".unit").textContent = unit;
-  button.querySelector(".meters").textContent = total.rate === null ? "no recent window" : `${count(total.active_meters)} active meters`;
+  button.querySelector(".meters").textContent = total.rate === null ? "no recent window" : `${count(total.active_meters)} meters active, ${count(total.silent_meters)} silent`;
 }
 
 function showChoice() {
@@ -88,7 +88,7 @@ function showMap(rows, greatest) {
     if (row) {
       const rate = quantityText(row.use.rate, row.use.rate_unit, chosen);
       tile.append(element("small", "", tileText(row.use.rate, row.use.rate_unit)));
-      tile.title = `${row.name}: ${rate}, ${count(row.use.active_meters)} meters${row.use.stale ? `, stale: ${age(row.use.age_s)}` : ""}`;
+      tile.title = `${row.name}: ${rate}, ${count(row.use.active_meters)} active meters, ${count(row.use.silent_meters)} silent${row.use.stale ? `, stale: ${age(row.use.age_s)}` : ""}`;
     } else tile.title = `${short}: nothing heard`;
     return tile;
   }));
@@ -108,7 +108,7 @@ function showRanking(rows, greatest) {
     bar.append(track);
     const now = row.use.stale ? "stale" : quantityText(row.use.rate, row.use.rate_unit, chosen);
     if (row.use.stale) line.title = `newest window ended ${age(row.use.age_s)}`;
-    line.append(element("td", "", row.name), bar, element("td", "", now), element("td", "", count(row.use.active_meters)));
+    line.append(element("td", "", row.name), bar, element("td", "", now), element("td", "", count(row.use.active_meters)), element("td", "", count(row.use.silent_meters)));
     return line;
   }));
 }

@@ -31,3 +31,9 @@ def spark(services, tmp_path_factory):
     jvm.shutdown()
     jvm.proc.stdin.close()  # which it takes as the word to end
     jvm.proc.wait(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def no_stream(services):
+    """End the jobs that other tests left running, and the watch, which would rebuild what a test flushes."""
+    services.ask("stream", "stop")

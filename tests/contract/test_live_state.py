@@ -1,23 +1,34 @@
 """Pipe Redis: what the stream's sink writes, the contract reads back, against the real server."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from infra.contracts.live_state import (
     HOUR_MS,
     MARKS_MAX,
+    PUBLISHED_UNTIL_KEY,
     decode_live_state,
     decode_region,
     live_key,
     region_key,
 )
 from infra.contracts.utility import Utility
-from stream.fold import fold, region_shares, sum_shares
+from stream import live_state_load
+from stream.expire import expire
+from stream.fold import PACKED, RECORD, fold, region_shares, sum_shares
 from stream.redis_sink import RedisSink
+from tests.support.services import failed_in_one_line
+
+pytestmark = pytest.mark.usefixtures("no_stream")
 
 USER = 10_000_001
 START = 490_000 * HOUR_MS
+MINUTE_MS = 60_000
 
 
 def tag_of(region: str, utility: Utility) -> int:
@@ -26,10 +37,8 @@ def tag_of(region: str, utility: Utility) -> int:
 
 def records(*beats: tuple[int, int], utility: Utility = Utility.GAS, user: int = USER):
     """RECORDs of (ms after START, register) of one meter."""
-    times = np.array([START + at for at, _ in beats], np.int64)
-    registers = np.array([register for _, register in beats], np.int64)
-    ones = np.ones(len(beats), np.int64)
-    return fold(ones * user, times, registers, ones * 7, ones * tag_of("US-CA", utility))
+    tag = tag_of("US-CA", utility)
+    return fold(np.array([(tag, START + at, register, user, 7) for at, register in beats], PACKED))
 
 
 @pytest.fixture
@@ -71,9 +80,9 @@ class TestLiveState:
             sink.write_live(window)
         before = store.hgetall(live_key(USER))
 
-        newer = [sink.write_live(window) for window in windows]
+        again = [sink.write_live(window) for window in windows]
 
-        assert newer == [0] * 5
+        assert [(one.newer, one.rejected) for one in again] == [(0, 1)] * 5
         assert store.hgetall(live_key(USER)) == before
 
     def test_marks_are_registers_as_of_the_hours_ends_and_are_carried_over_silent_hours(self, sink, store):
@@ -155,13 +164,247 @@ class TestLiveState:
         assert state(store).meters[Utility.GAS].register == 100
 
 
+@dataclasses.dataclass(frozen=True)
+class Beat:
+    user: int
+    utility: int
+    at: int
+    register: int
+
+
+def singly(beats):
+    """RECORDs of one heartbeat each, ordered by user as the sink asks for, otherwise as they come."""
+    rows = np.zeros(len(beats), RECORD)
+    for row, beat in zip(rows, sorted(beats, key=lambda beat: beat.user), strict=True):
+        row["user_id"], row["utility"], row["region"] = USER + beat.user, beat.utility, b"US-CA"
+        row["rate"], row["sent_at"] = beat.register % 1_000, START + beat.at
+        row["register"] = row["first_register"] = beat.register
+    return rows
+
+
+def folded(beats):
+    """RECORDs of a group of heartbeats, as the fold makes them."""
+    tags = [tag_of("US-CA", utility) for utility in sorted(Utility, key=lambda utility: utility.code)]
+    rows = [(tags[b.utility], START + b.at, b.register, USER + b.user, b.register % 1_000) for b in beats]
+    return fold(np.array(rows, PACKED))
+
+
+@st.composite
+def deliveries(draw):
+    """Heartbeats of a few meters, and the calls that bring them: in any order, some twice, folded or not."""
+    meters = [(user, utility) for user in range(3) for utility in range(3)]
+    instants = st.integers(0, 59).map(lambda hour: hour * HOUR_MS) | st.integers(0, 60 * HOUR_MS)
+    beats = []
+    for user, utility in draw(st.lists(st.sampled_from(meters), min_size=1, max_size=9, unique=True)):
+        register = draw(st.sampled_from([100, 2**32 - 400, 2**40]))
+        for at in sorted(draw(st.lists(instants, min_size=1, max_size=8, unique=True))):
+            beats.append(Beat(user, utility, at, register))
+            register += draw(st.integers(0, 300))
+    sent = draw(st.permutations(beats + draw(st.lists(st.sampled_from(beats), max_size=5))))
+    cuts = sorted(draw(st.lists(st.integers(0, len(sent)), max_size=6)))
+    calls = [sent[start:end] for start, end in zip([0, *cuts], [*cuts, len(sent)], strict=True)]
+    return beats, [call for call in calls if call], draw(st.booleans())
+
+
+def everything(store):
+    """All of live state; what a utility never heard of has in its slot and marks is zeros."""
+    return {key: store.hgetall(key) for key in store.scan_iter("live:*")}
+
+
+class TestAnyOrder:
+    @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(deliveries())
+    def test_any_order_doubling_and_split_gives_what_one_sorted_pass_gives(self, sink, store, delivery):
+        beats, calls, published = delivery
+        until = START + 30 * HOUR_MS if published else 0
+        store.flushdb()
+        store.set(PUBLISHED_UNTIL_KEY, until)
+        for beat in sorted(beats, key=lambda beat: beat.at):
+            sink.write_live(singly([beat]))
+        in_order, known = everything(store), store.hgetall(region_key("US-CA"))
+        store.flushdb()
+        store.set(PUBLISHED_UNTIL_KEY, until)
+
+        newer = sum(sink.write_live(singly(call)).newer for call in calls)
+
+        assert newer <= sum(map(len, calls))
+        assert everything(store) == in_order
+        assert store.hgetall(region_key("US-CA")) == known
+
+    @settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(deliveries(), st.integers(1, 40))
+    def test_windows_in_order_give_what_single_heartbeats_give(self, sink, store, delivery, window_minutes):
+        beats, _, _ = delivery
+        store.flushdb()
+        for beat in sorted(beats, key=lambda beat: beat.at):
+            sink.write_live(singly([beat]))
+        one_by_one = everything(store)
+        store.flushdb()
+        windows = {}
+        for beat in beats:
+            windows.setdefault(beat.at // (window_minutes * 60_000), []).append(beat)
+
+        for _, window in sorted(windows.items()):
+            sink.write_live(folded(window))
+
+        assert everything(store) == one_by_one
+
+
+STEPS = st.sampled_from([HOUR_MS // 2, 5_000, HOUR_MS, 3 * HOUR_MS, 48 * HOUR_MS])
+SILENT = st.sampled_from([None, None, None, 0, 1, 2])  # the utility that is not heard of in a window
+
+
+class TestCommonCase:
+    """A window in which each user has one record of each utility, which the script writes as it is."""
+
+    def window(self, users, at, register):
+        return folded(
+            [Beat(user, utility, at, register + user) for user in range(users) for utility in range(3)]
+        )
+
+    @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(
+        st.lists(st.tuples(STEPS, SILENT), min_size=2, max_size=14), st.integers(0, 14), st.integers(-3, 2)
+    )
+    def test_is_written_as_single_heartbeats_are(self, sink, store, steps, published_at, hours):
+        states = []
+        for brings in (folded, singly):
+            store.flushdb()
+            at = 0
+            for index, (step, silent) in enumerate(steps):
+                at += step
+                if index == published_at:
+                    store.set(PUBLISHED_UNTIL_KEY, START + at + hours * HOUR_MS)
+                beats = [
+                    Beat(user, utility, at + utility + user * 40 * MINUTE_MS, at // 1_000)
+                    for user in range(2)
+                    for utility in range(3)
+                    if utility != silent
+                ]
+                for call in [beats] if brings is folded else [[beat] for beat in beats]:
+                    sink.write_live(brings(call))
+            states.append(everything(store))
+
+        assert states[0] == states[1]
+
+    def test_turns_an_hour(self, sink, store):
+        sink.write_live(self.window(5, 1_000, 100))
+        sink.write_live(self.window(5, 6_000, 110))
+        sink.write_live(self.window(5, HOUR_MS + 1, 120))
+        written = sink.write_live(self.window(5, HOUR_MS + 5_001, 130))
+
+        assert (written.newer, written.rejected) == (15, 0)
+        for utility in Utility:
+            meter = state(store).meters[utility]
+            assert (meter.sent_at - START, meter.register, meter.rate) == (HOUR_MS + 5_001, 130, 130)
+            assert marks(store, utility) == {-1: 100, 0: 110}
+
+    def test_finds_a_first_heartbeat_that_came_after_a_later_one(self, sink, store):
+        late_first = [Beat(0, utility, 9_000, 120) for utility in range(3)]
+        sink.write_live(singly(late_first))
+
+        group = [
+            Beat(0, utility, at, register)
+            for utility in range(3)
+            for at, register in ((4_000, 100), (9_500, 125))
+        ]
+        sink.write_live(folded(group))
+        sink.write_live(self.window(1, HOUR_MS, 130))
+
+        assert [marks(store, utility) for utility in Utility] == [{-1: 100, 0: 125}] * 3
+
+    def test_of_an_older_epoch_is_rejected(self, services, sink, store):
+        RedisSink(services.settings.redis_url, epoch=2).write_live(self.window(1, 1_000, 100))
+
+        written = sink.write_live(self.window(1, 6_000, 110))
+
+        assert (written.newer, written.rejected) == (0, 3)
+        assert state(store).meters[Utility.GAS].register == 100
+
+
+class TestExpiry:
+    def test_drops_the_hours_that_end_before_what_batch_published(self, services, sink, store):
+        for hour in range(6):
+            sink.write_live(records((hour * HOUR_MS, 100 * hour)))
+
+        done = expire(services.settings.redis_url, START + 3 * HOUR_MS)
+
+        assert (done.until_ms, done.users, done.users_changed) == (START + 3 * HOUR_MS, 1, 1)
+        assert marks(store) == {2: 200, 3: 300, 4: 400}
+        assert state(store).meters[Utility.GAS].marks_dropped
+
+    def test_never_steps_back_and_changes_nothing_when_repeated(self, services, sink, store):
+        for hour in range(6):
+            sink.write_live(records((hour * HOUR_MS, 100 * hour)))
+        expire(services.settings.redis_url, START + 3 * HOUR_MS)
+        before = store.hgetall(live_key(USER))
+
+        again = [expire(services.settings.redis_url, START + hours * HOUR_MS) for hours in (3, 1)]
+
+        assert [(one.until_ms - START, one.users_changed) for one in again] == [(3 * HOUR_MS, 0)] * 2
+        assert store.hgetall(live_key(USER)) == before
+
+    def test_leaves_a_meter_that_was_silent_since_able_to_go_on(self, services, sink, store):
+        sink.write_live(records((1_000, 100)))
+        sink.write_live(records((HOUR_MS, 150)))
+
+        expire(services.settings.redis_url, START + 24 * HOUR_MS)
+        emptied = marks(store)
+        sink.write_live(records((25 * HOUR_MS, 400)))
+
+        assert emptied == {}
+        assert marks(store) == {23: 150, 24: 150}
+
+    def test_holds_for_heartbeats_that_come_afterwards(self, services, sink, store):
+        expire(services.settings.redis_url, START + 3 * HOUR_MS)
+
+        for hour in range(6):
+            sink.write_live(records((hour * HOUR_MS, 100 * hour)))
+
+        assert marks(store) == {2: 200, 3: 300, 4: 400}
+
+    def test_by_command_names_an_instant_that_cannot_be(self, services, store):
+        answer = services.room("stream", "expire", "--until", "2026-03-30T00:00Z", "--json")
+        refused = [
+            services.room("stream", "expire", "--until", at) for at in ("2999-01-01T00:00Z", "tomorrow")
+        ]
+
+        assert answer.returncode == 0, answer.stderr
+        assert store.get(PUBLISHED_UNTIL_KEY) == b"1774828800000"
+        assert [one.returncode for one in refused] == [2, 2]
+
+
+class TestLoad:
+    def test_makes_users_as_the_fold_would_and_refuses_to_mix_with_others(self, services, store):
+        loaded = services.room("stream", "load", "--users", "2000", "--json")
+        again = services.room("stream", "load", "--users", "2000")
+
+        assert loaded.returncode == 0, loaded.stderr
+        meters = decode_live_state(store.hgetall(live_key(10_001_999))).meters.values()
+        assert [len(meter.marks) for meter in meters] == [live_state_load.LAST_HOUR + 1] * 3
+        failed_in_one_line(again, code=1, says="holds live state already")
+
+
 class TestRegionState:
     def test_a_region_holds_the_newest_window_only(self, sink, store):
         for at, rate_count in ((11_000, 2), (1_000, 1)):
             many = [records((at, 5), user=USER + index)[0] for index in range(rate_count)]
-            sink.write_regions(sum_shares(region_shares(np.array(many), 10_000)))
+            window_end = START + (at // 10_000 + 1) * 10_000
+            sink.write_regions(sum_shares(region_shares(np.array(many), window_end)))
 
         [use] = decode_region(store.hgetall(region_key("US-CA"))).values()
 
         assert (use.window_end - START, use.rate, use.active_meters) == (20_000, 14, 2)
         assert store.smembers("regions") == {b"US-CA"}
+
+    def test_counts_each_meter_once_among_the_known_ones(self, services, sink, store):
+        for _ in range(2):
+            for user in range(3):
+                sink.write_live(records((1_000, 5), user=USER + user))
+        sink.write_live(records((11_000, 5)))
+        RedisSink(services.settings.redis_url, epoch=2).write_live(records((12_000, 5)))
+
+        sink.write_regions(sum_shares(region_shares(records((11_000, 5)), START + 20_000)))
+
+        [use] = decode_region(store.hgetall(region_key("US-CA"))).values()
+        assert (use.active_meters, use.known_meters, use.silent_meters) == (1, 3, 2)

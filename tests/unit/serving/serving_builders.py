@@ -57,10 +57,13 @@ class Meter:
     def live(self, sent_at: int, extra: int = 0, since: int | None = None) -> LiveState:
         """Return the live state at `sent_at`, `extra` units into its hour, of a stream begun at `since`."""
         last_hour = sent_at // HOUR_MS
-        first_hour = max(((since or self.start) // HOUR_MS) - 1, last_hour - MARKS_MAX)
+        begun = (since or self.start) // HOUR_MS - 1
+        first_hour = max(begun, last_hour - MARKS_MAX)
         marks = {hour: self.register((hour + 1) * HOUR_MS) for hour in range(first_hour, last_hour)}
         register = self.register(last_hour * HOUR_MS) + extra
-        return LiveState("US-NY", {ELECTRICITY: LiveMeter(sent_at, register, 700, 1, marks)})
+        return LiveState(
+            "US-NY", {ELECTRICITY: LiveMeter(sent_at, register, 700, 1, marks, first_hour > begun)}
+        )
 
 
 class InMemoryLive:

@@ -33,6 +33,13 @@ def usages(day: DayUsage) -> list[int | None]:
     return [hour.usage for hour in day.hours]
 
 
+def expired(live: LiveState, until: int) -> LiveState:
+    """Return the live state without the hours that end before an instant, as `stream expire` leaves it."""
+    meter = live.meters[ELECTRICITY]
+    marks = {hour: mark for hour, mark in meter.marks.items() if (hour + 1) * HOUR_MS >= until}
+    return LiveState(live.region, {ELECTRICITY: dataclasses.replace(meter, marks=marks, marks_dropped=True)})
+
+
 class TestView:
     def test_adds_truth_up_to_t_and_live_after_it(self) -> None:
         two_nights = METER.truth(START + DAY_MS, START + 2 * DAY_MS)
@@ -59,6 +66,21 @@ class TestView:
 
         assert use.yesterday.total.usage == METER.usage(YESTERDAY, MIDNIGHT)
         assert use.yesterday.total.layers == (Layer.LIVE,)
+
+    def test_answers_the_same_once_the_published_hours_have_expired(self) -> None:
+        two_nights = METER.truth(START + DAY_MS, START + 2 * DAY_MS)
+        live = METER.live(NOW - 2_000, extra=33)
+
+        use = electricity(two_nights, expired(live, START + 3 * DAY_MS))
+
+        assert use == dataclasses.replace(electricity(two_nights, live), live=use.live)
+
+    def test_does_not_take_expired_hours_for_a_new_meter_while_the_truth_is_away(self) -> None:
+        use = electricity(NO_TRUTH, expired(METER.live(NOW - 2_000), START + 3 * DAY_MS))
+
+        assert use.today.total.usage == METER.usage(MIDNIGHT, NOW - NOW % HOUR_MS)
+        assert use.yesterday.total.usage is None
+        assert use.yesterday.total.gap == "register as of 2026-06-03T00:00:00-04:00 is not known"
 
     def test_ends_with_t_without_live_state(self) -> None:
         use = electricity(METER.truth(START + DAY_MS, START + 2 * DAY_MS), None)

@@ -25,8 +25,8 @@ Get = Callable[[str], httpx.Response]
 
 @pytest.fixture
 def live() -> InMemoryLive:
-    use = RegionUse(NOW - 4_000, 9_000, 12, 1)
-    old = RegionUse(NOW - 61_000, 500, 3, 1)
+    use = RegionUse(NOW - 4_000, 9_000, 12, 1, 15)
+    old = RegionUse(NOW - 61_000, 500, 3, 1, 3)
     return InMemoryLive({USER_ID: LIVE}, {"US-NY": {ELECTRICITY: use}, "US-MT": {ELECTRICITY: old}})
 
 
@@ -136,6 +136,7 @@ class TestRegions:
         assert stale["US-MT"].stale
         assert document.country.electricity.rate == 9_000
         assert document.country.electricity.active_meters == 12
+        assert document.country.electricity.silent_meters == 3
         assert document.country.electricity.regions_stale == 1
         assert document.country.gas.rate is None
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.contracts.live_state import HOUR_MS
-from stream.fold import fold, region_bytes, region_shares, sum_shares
+from stream.fold import PACKED, fold, region_bytes, region_shares, sum_shares
 
 REGIONS = ["US-CA", "US-NY", "GB-ENG"]
 
@@ -28,12 +28,12 @@ heartbeats = st.lists(
 )
 
 
-def columns(beats: list[tuple[int, int, int, int, int]]) -> list[np.ndarray]:
+def packed(beats: list[tuple[int, int, int, int, int]]) -> np.ndarray:
     rows = [
-        (user, at, register, rate, tag_of(REGIONS[user % 3], utility))
+        (tag_of(REGIONS[user % 3], utility), at, register, user, rate)
         for user, utility, at, register, rate in beats
     ]
-    return [np.array(column, np.int64) for column in zip(*rows, strict=True)]
+    return np.array(rows, PACKED)
 
 
 class TestFold:
@@ -44,7 +44,7 @@ class TestFold:
             key = (user, utility, at // HOUR_MS)
             expected[key] = max(expected.get(key, (-1, -1)), (at, register))
 
-        records = fold(*columns(beats))
+        records = fold(packed(beats))
 
         found = {
             (int(one["user_id"]), int(one["utility"]), int(one["sent_at"]) // HOUR_MS): (
@@ -60,18 +60,21 @@ class TestFold:
     def test_gives_the_same_for_any_order_and_any_doubling(self, beats):
         again = beats[::-1] + beats[: len(beats) // 2]
 
-        once, twice = fold(*columns(beats)), fold(*columns(again))
+        once, twice = fold(packed(beats)), fold(packed(again))
 
         for name in ("user_id", "utility", "region", "sent_at", "register", "first_register"):
             assert (once[name] == twice[name]).all()
 
     def test_orders_records_by_user_so_that_a_user_is_written_once(self):
-        records = fold(
-            *columns([(10_000_003, 1, 5, 1, 1), (10_000_001, 2, 5, 1, 1), (10_000_003, 0, 5, 1, 1)])
-        )
+        records = fold(packed([(10_000_003, 1, 5, 1, 1), (10_000_001, 2, 5, 1, 1), (10_000_003, 0, 5, 1, 1)]))
 
         assert records["user_id"].tolist() == [10_000_001, 10_000_003, 10_000_003]
         assert records["utility"].tolist() == [2, 0, 1]
+
+    def test_orders_what_spans_more_than_the_fast_way_can_hold(self):
+        decades = [(10_000_001, 0, at, at, 1) for at in (2**40, 5, 2**41, 7)]
+
+        assert fold(packed(decades), singly=True)["sent_at"].tolist() == [5, 7, 2**40, 2**41]
 
     def test_reads_a_region_back_from_its_tag(self):
         tags = np.array([tag_of(region, 2) for region in REGIONS], np.int64)
@@ -81,16 +84,16 @@ class TestFold:
 
 class TestRegionShares:
     def test_sums_rates_and_meters_of_all_buckets(self):
-        first = fold(*columns([(10_000_000, 0, 11_000, 5, 100), (10_000_003, 0, 12_000, 5, 50)]))
-        second = fold(*columns([(10_000_006, 0, 13_000, 5, 7), (10_000_001, 0, 13_000, 5, 9)]))
+        first = fold(packed([(10_000_000, 0, 11_000, 5, 100), (10_000_003, 0, 12_000, 5, 50)]))
+        second = fold(packed([(10_000_006, 0, 13_000, 5, 7), (10_000_001, 0, 13_000, 5, 9)]))
 
-        shares = np.concatenate([region_shares(part, 10_000) for part in (first, second)])
+        shares = np.concatenate([region_shares(part, 20_000) for part in (first, second)])
         sums = {int(one["tag"]): (int(one["rate"]), int(one["active_meters"])) for one in sum_shares(shares)}
 
         assert sums == {tag_of("US-NY", 0): (157, 3), tag_of("GB-ENG", 0): (9, 1)}
         assert set(shares["window_end"].tolist()) == {20_000}
 
     def test_of_nothing_is_nothing(self):
-        nothing = fold(*columns([(10_000_000, 0, 1, 1, 1)]))[:0]
+        nothing = fold(packed([(10_000_000, 0, 1, 1, 1)]))[:0]
 
         assert len(sum_shares(region_shares(nothing, 10_000))) == 0

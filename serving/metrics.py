@@ -1,0 +1,194 @@
+"""What serving tells Prometheus. No label holds what a caller sent: routes are templates, never paths."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from infra.contracts.live_state import LiveState, RegionUse
+from infra.contracts.utility import Utility
+from infra.exposition import new_registry
+from serving.household import Household
+from serving.lookup import HouseholdAnswer
+from serving.regions import RegionMaster
+from serving.registers import Truth
+from serving.sources import LiveSource, StoreAway, StoreState, TruthSource
+
+PATH = "/metrics"
+UNMATCHED = "unmatched"  # whatever no route answers shares one series
+STATIC = "/pages"  # so do scripts and styles, found or not
+BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+Store = Literal["redis", "mysql"]
+Question = Literal["user", "regions", "ping"]
+
+
+class ServingMetrics:
+    """The series of one application, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry: CollectorRegistry = new_registry()
+        self._requests = Histogram(
+            "meterbeat_serving_request_seconds",
+            "Requests by the template of their route and status, and how long they took.",
+            ["route", "status"],
+            buckets=BOUNDS_S,
+            registry=self.registry,
+        )
+        self._lookups = Histogram(
+            "meterbeat_serving_lookup_seconds",
+            "Questions to a store that it answered, and how long it took.",
+            ["store", "question"],
+            buckets=BOUNDS_S,
+            registry=self.registry,
+        )
+        self._failures = Counter(
+            "meterbeat_serving_lookup_failures",
+            "Questions to a store that it did not answer in time, or that were not asked as it is away.",
+            ["store", "question"],
+            registry=self.registry,
+        )
+        self._answers = Counter(
+            "meterbeat_serving_answers",
+            "Households answered for, by the stores that knew them.",
+            ["sources"],
+            registry=self.registry,
+        )
+        # Labels are looked up once a series, not once a request.
+        self._by_route: dict[tuple[str, int], Histogram] = {}
+        self._by_question = {
+            (store, question): (
+                self._lookups.labels(store, question),
+                self._failures.labels(store, question),
+            )
+            for store in ("redis", "mysql")
+            for question in ("user", "regions", "ping")
+        }
+        self._by_sources = {
+            (StoreState.OK, StoreState.OK): self._answers.labels("both"),
+            (StoreState.OK, None): self._answers.labels("redis"),
+            (None, StoreState.OK): self._answers.labels("mysql"),
+        }
+
+    def requested(self, route: str, status: int, seconds: float) -> None:
+        """Count a request. `route` is a template of ours, so that there are few of them."""
+        series = self._by_route.get((route, status))
+        if series is None:
+            series = self._by_route[route, status] = self._requests.labels(route, str(status))
+        series.observe(seconds)
+
+    def answered(self, answer: HouseholdAnswer) -> None:
+        """Count an answer for a household by the stores it rests on."""
+        redis = answer.redis if answer.redis is StoreState.OK else None
+        mysql = answer.mysql if answer.mysql is StoreState.OK else None
+        if redis or mysql:
+            self._by_sources[redis, mysql].inc()
+
+    @contextlib.contextmanager
+    def asked(self, store: Store, question: Question) -> Iterator[None]:
+        """Time a question to a store; one that finds it away counts as a failure."""
+        durations, failures = self._by_question[store, question]
+        began = time.perf_counter()
+        try:
+            yield
+        except StoreAway:
+            failures.inc()
+            raise
+        durations.observe(time.perf_counter() - began)
+
+    async def show(self, _: Request) -> Response:
+        """Answer a scrape."""
+        return Response(generate_latest(self.registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+class Measured:
+    """Times every request. Plain ASGI: it hands on the very messages and makes no task of its own."""
+
+    def __init__(self, app: ASGIApp, requested: Callable[[str, int, float], None]) -> None:
+        self._app = app
+        self._requested = requested
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on and count it once it is answered; one that raises is a 500."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = 500
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        began = time.perf_counter()
+        try:
+            await self._app(scope, receive, send_and_note)
+        finally:
+            self._requested(route_of(scope), status, time.perf_counter() - began)
+
+
+def route_of(scope: Scope) -> str:
+    """Return the template of the route that a request took, never its path."""
+    if isinstance(scope.get("endpoint"), StaticFiles):
+        return STATIC
+    return str(getattr(scope.get("route"), "path", UNMATCHED))
+
+
+class MeasuredLive:
+    """A live source whose answers are timed."""
+
+    def __init__(self, source: LiveSource, metrics: ServingMetrics) -> None:
+        self._source, self._metrics = source, metrics
+
+    async def live_state(self, user_id: int) -> LiveState | None:
+        """See `LiveSource.live_state`."""
+        with self._metrics.asked("redis", "user"):
+            return await self._source.live_state(user_id)
+
+    async def regions(self) -> Mapping[str, Mapping[Utility, RegionUse]]:
+        """See `LiveSource.regions`."""
+        with self._metrics.asked("redis", "regions"):
+            return await self._source.regions()
+
+    async def ping(self) -> None:
+        """See `LiveSource.ping`."""
+        with self._metrics.asked("redis", "ping"):
+            await self._source.ping()
+
+    async def close(self) -> None:
+        """See `LiveSource.close`."""
+        await self._source.close()
+
+
+class MeasuredTruth:
+    """A truth source whose answers are timed."""
+
+    def __init__(self, source: TruthSource, metrics: ServingMetrics) -> None:
+        self._source, self._metrics = source, metrics
+
+    async def truth(self, user_id: int, since_ms: int) -> tuple[Household | None, Truth]:
+        """See `TruthSource.truth`."""
+        with self._metrics.asked("mysql", "user"):
+            return await self._source.truth(user_id, since_ms)
+
+    async def regions(self) -> Mapping[str, RegionMaster]:
+        """See `TruthSource.regions`."""
+        with self._metrics.asked("mysql", "regions"):
+            return await self._source.regions()
+
+    async def ping(self) -> None:
+        """See `TruthSource.ping`."""
+        with self._metrics.asked("mysql", "ping"):
+            await self._source.ping()
+
+    async def close(self) -> None:
+        """See `TruthSource.close`."""
+        await self._source.close()

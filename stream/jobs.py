@@ -1,0 +1,42 @@
+"""The two jobs by name: where their checkpoints are, and when they run."""
+
+import time
+
+from stream.flink_client import FlinkAwayError, FlinkClient, JobStatus
+
+FOLD, ARCHIVE = "meterbeat-fold", "meterbeat-archive"  # job names, and as whom they read Kafka
+RUNNING_S_MAX = 180
+
+
+def checkpoints_of(checkpoint_dir: str, name: str) -> str:
+    """Return where a job keeps its checkpoints."""
+    return f"{checkpoint_dir}/{name}"
+
+
+def newest_checkpoint_of(checkpoint_dir: str, name: str) -> str | None:
+    """Return the checkpoint or savepoint that a job should resume from, None if it has none.
+
+    :raises FlinkAwayError: if that cannot be told from here.
+    """
+    from stream.submission import CheckpointError, newest_checkpoint  # noqa: PLC0415 - PyFlink takes a second
+
+    try:
+        return newest_checkpoint(checkpoints_of(checkpoint_dir, name))
+    except CheckpointError as error:
+        raise FlinkAwayError(str(error)) from None
+
+
+def wait_until_running(client: FlinkClient, name: str) -> JobStatus:
+    """Return a job once all its tasks run.
+
+    :raises FlinkAwayError: if they do not within RUNNING_S_MAX, with the last failure.
+    """
+    deadline = time.monotonic() + RUNNING_S_MAX
+    while True:
+        job = client.job(name)
+        if job and job.state == "RUNNING" and job.tasks_running == job.tasks:
+            return job
+        if time.monotonic() > deadline:
+            detail = f"{job.state}, {job.failure or 'no failure told'}" if job else "it is gone"
+            raise FlinkAwayError(f"{name} does not run after {RUNNING_S_MAX} s: {detail}")
+        time.sleep(0.5)
