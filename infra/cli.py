@@ -69,20 +69,39 @@ def simulate(context: typer.Context) -> None:
 
 @app.command(context_settings=PASS_ON)
 def stream(context: typer.Context) -> None:
-    """Run the speed layer: run, status, stop, dead-letters."""
+    """Run the speed layer: run, status, stop, rebuild, dead-letters."""
     rooms.become("stream", context.args or ["--help"])
 
 
 @app.command(context_settings=PASS_ON)
 def batch(context: typer.Context) -> None:
-    """Recompute and publish a night: --night YYYY-MM-DD."""
-    rooms.become("batch", ["run", *context.args])
+    """Recompute and publish a night: --night YYYY-MM-DD; then drop its hours from live state.
+
+    `compact --day YYYY-MM-DD` only rewrites a day of the archive, as every night does with its own.
+    """
+    if context.args[:1] == ["compact"]:
+        rooms.become("batch", context.args)
+    if "--help" in context.args:
+        rooms.become("batch", ["run", "--help"])
+    code = rooms.run("batch", "run", *context.args)
+    if code:
+        raise typer.Exit(code)
+    try:
+        rooms.expire_published(Settings.from_env())
+    except RoomError as error:
+        notes.print(f"the night is published; its hours stay in live state: {error}", markup=False)
 
 
 @app.command(context_settings=PASS_ON)
 def serve(context: typer.Context) -> None:
     """Serve the API and the pages."""
     rooms.become("serving", ["serve", *context.args])
+
+
+@app.command(context_settings=PASS_ON)
+def bench(context: typer.Context) -> None:
+    """Measure: simulator, fold, end-to-end, live-state, archive, each on a platform of its own."""
+    rooms.become("infra.bench", context.args or ["--help"])
 
 
 @app.command(name="verify")

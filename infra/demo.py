@@ -70,7 +70,7 @@ def run(settings: Settings, users: int, seed: int, faults: str, notes: Console, 
         _settle(settings)
         for day in _nights(since.date(), night):
             step(f"recomputing the night {day} with Spark and publishing it to MySQL")
-            rooms.ask(settings, "batch", "run", "--night", day.isoformat(), "--json")
+            rooms.ask(settings, "batch", "run", "--night", day.isoformat(), "--no-compact", "--json")
         step("starting the API and comparing")
         serving = rooms.start(settings, "serving", "serving", "serve")
         cleanup.callback(_end, serving)
@@ -129,34 +129,24 @@ def _resume_from(settings: Settings, night: datetime.date) -> datetime.datetime:
 
 
 def _settle(settings: Settings) -> None:
-    """Wait until every heartbeat is folded, archived and checkpointed.
-
-    A checkpoint that completes after the last window closed has flushed what the folds and the files held.
-    """
-    deadline = time.monotonic() + SETTLE_S_MAX
-    checkpoints_before, told = None, ""
+    """Wait until every heartbeat is folded and archived."""
+    deadline, told = time.monotonic() + SETTLE_S_MAX, ""
     with Console(stderr=True).status("") as line:
-        while True:
+        while time.monotonic() < deadline:
             try:
                 report = rooms.ask(settings, "stream", "status", "--json")
-                done = report["lag"] == 0 and report["windows_closed"]
-                if done and checkpoints_before is None:
-                    checkpoints_before = report["checkpoints_completed"]
-                if done and report["checkpoints_completed"] > (checkpoints_before or 0) + 1:
+                if report["windows_closed"]:
+                    rooms.ask(settings, "stream", "settle", "--json")
                     return
                 line.update(f"{report['lag']:,} of {report['heartbeats_produced']:,} heartbeats to go")
             except RoomError as error:
-                checkpoints_before = None
                 if str(error) != told:
                     told = str(error)
                     line.console.print(
                         "the stream does not run; `meterbeat stream run` resumes it", style="yellow"
                     )
-            if time.monotonic() > deadline:
-                raise RoomError(
-                    f"the stream has not caught up in {SETTLE_S_MAX} s; see `meterbeat stream status`"
-                )
             time.sleep(POLL_S)
+    raise RoomError(f"the stream has not caught up in {SETTLE_S_MAX} s; see `meterbeat stream status`")
 
 
 def _wait_for_pages(settings: Settings, serving: "subprocess.Popen[bytes]") -> None:

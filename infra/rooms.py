@@ -26,6 +26,20 @@ def command(room: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", room, *arguments]
 
 
+def run(room: str, *arguments: str) -> int:
+    """Run a room's command to its end, its output this process's own, and return its exit code."""
+    return subprocess.run(command(room, *arguments), check=False).returncode
+
+
+def expire_published(settings: Settings) -> None:
+    """Drop from live state the hours that batch has published.
+
+    :raises RoomError: if nothing is published, or a store is away; it can be repeated.
+    """
+    published = ask(settings, "batch", "published", "--json", question=[])
+    ask(settings, "stream", "expire", "--until", f"{published['truth_until']}Z", "--json")
+
+
 def ask(settings: Settings, room: str, *arguments: str, question: Any = None) -> Any:
     """Run a room's command, hand it a question as JSON and return its JSON answer; progress passes through.
 

@@ -21,12 +21,15 @@ from infra import platform as services_of
 from infra.contracts.live_state import NOW_DTYPE, NOW_FIELD
 from infra.contracts.utility import UTILITIES
 from infra.process import recorded_pid
+from tests.support.archive import day_files, days, heartbeats
 from tests.support.services import Platform, failed_in_one_line, running_platform
 
 USERS = 30
 FAULTS = "late=1%,doubled=1%,lost=1%,malformed=0.1%"
 SETTLE_S_MAX = 300
+COMPACTED_BYTES_MAX = 4  # a heartbeat
 PORT_BASE = 31_000
+OFTEN = {"stream_buckets": 2, "archive_checkpoint_interval_s": 5}  # so that there is something to resume
 NOW = datetime.datetime.now(datetime.UTC)
 TODAY = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
 NIGHT = (TODAY - datetime.timedelta(days=1)).date().isoformat()
@@ -41,46 +44,36 @@ def kill_service(platform: Platform, name: str) -> None:
     os.killpg(pid, signal.SIGKILL)
 
 
-def wait_for_a_checkpoint(platform: Platform) -> None:
-    """Wait until the job has something to resume from."""
+def wait_for_checkpoints(platform: Platform) -> None:
+    """Wait until both jobs have something to resume from."""
     deadline = time.monotonic() + SETTLE_S_MAX
-    while not (report := platform.ask("stream", "status"))["checkpoints_completed"]:
-        assert time.monotonic() < deadline, report
-        time.sleep(0.5)
-
-
-def wait_until_settled(platform: Platform) -> None:
-    """Wait until every heartbeat is folded and archived: two checkpoints after the last window closed."""
-    deadline = time.monotonic() + SETTLE_S_MAX
-    checkpoints_before = None
     while True:
         report = platform.ask("stream", "status")
-        if report["lag"] == 0 and report["windows_closed"]:
-            checkpoints_before = checkpoints_before or report["checkpoints_completed"]
-            if report["checkpoints_completed"] >= checkpoints_before + 2:
-                return
+        if report["checkpoints_completed"] and report["archive_checkpoints_completed"]:
+            return
         assert time.monotonic() < deadline, report
-        time.sleep(1)
+        time.sleep(0.5)
 
 
 @pytest.fixture(scope="module")
 def journey(tmp_path_factory):
     """The platform after the whole story; its own, so that no other test's messages are on the topics."""
     home = tmp_path_factory.mktemp("journey")
-    with running_platform(home, port_base=PORT_BASE, stream_buckets=2) as platform:
+    with running_platform(home, port_base=PORT_BASE, **OFTEN) as platform:
         fleet = ["--users", str(USERS), "--seed", "11", "--rate", "max", "--faults", FAULTS]
         half = SINCE + (UNTIL - SINCE) / 2
         platform.ask("simulate", *fleet, "--from", SINCE.isoformat(), "--to", half.isoformat())
         platform.ask("stream", "run")
         kill_service(platform, "flink-taskmanager")
         platform.ask("stream", "run")
-        wait_for_a_checkpoint(platform)
+        wait_for_checkpoints(platform)
         platform.ask("simulate", *fleet, "--from", half.isoformat(), "--to", UNTIL.isoformat())
         assert platform.ask("stream", "status")["lag"] > 0, "nothing was under way when the job was killed"
         kill_service(platform, "flink-jobmanager")
         resumed = platform.ask("stream", "run")
-        assert resumed["restored_from"], "the job began anew instead of resuming"
-        wait_until_settled(platform)
+        assert resumed["restored_from"], "the fold began anew instead of resuming"
+        assert resumed["archive_restored_from"], "the archive began anew instead of resuming"
+        platform.ask("stream", "settle", "--within-s", str(SETTLE_S_MAX))
         night = platform.ask("batch", "--night", NIGHT)
         serving = platform.start("serve")
         try:
@@ -122,16 +115,28 @@ class TestADayThroughEveryLayer:
         platform, _ = journey
         ledger = platform.room("simulator", "ledger", "--summary", "--json")
         topics = json.loads(ledger.stdout)["topics"]
-        folder = platform.settings.home / "s3" / "data" / platform.settings.s3_bucket / "raw"
 
         for utility in UTILITIES:
+            archived = days(platform.settings, utility)
+            files = [file for day in archived for file in day_files(platform.settings, utility, day)]
             [(rows, distinct)] = duckdb.sql(
-                f"SELECT count(*), count(DISTINCT (user_id, sent_at)) "
-                f"FROM read_parquet('{folder}/utility={utility}/*/part-*')"
+                f"SELECT count(*), count(DISTINCT (user_id, sent_at)) FROM read_parquet({files})"
             ).fetchall()
             made = topics[utility]
             assert distinct == made["delivered"]
             assert rows == made["delivered"] + made["doubled"]
+
+    def test_the_night_left_its_day_of_the_archive_sorted_and_small(self, journey):
+        platform, night = journey
+        compacted = night["compaction"]
+
+        assert compacted["rows"] == sum(night[name] for name in ("heartbeats", "doubled", "set_aside"))
+        assert compacted["bytes_per_heartbeat_after"] <= COMPACTED_BYTES_MAX
+        for utility in UTILITIES:
+            files = day_files(platform.settings, utility, NIGHT)
+            assert len(files) == compacted["utilities"][utility]["objects_after"]
+            rows = heartbeats(files).select(["user_id", "sent_at"]).to_pandas()
+            assert rows.equals(rows.sort_values(["user_id", "sent_at"], kind="stable", ignore_index=True))
 
     def test_every_malformed_message_is_a_dead_letter_once(self, journey):
         platform, _ = journey
@@ -148,13 +153,15 @@ class TestADayThroughEveryLayer:
             "batch", "published", "--night", NIGHT, "--json", stdin="[10000000, 10000001]"
         ).stdout
 
-        again = platform.ask("batch", "--night", NIGHT)
+        again = platform.ask("batch", "--night", NIGHT)  # from the compacted archive
 
         after = platform.room(
             "batch", "published", "--night", NIGHT, "--json", stdin="[10000000, 10000001]"
         ).stdout
         assert after == before
         assert again["usage_total"] == night["usage_total"]
+        assert again["rows_checksum"] == night["rows_checksum"]
+        assert again["compaction"]["bytes_after"] == night["compaction"]["bytes_after"]
 
     def test_an_unknown_user_is_a_problem_with_status_404(self, journey):
         platform, _ = journey
