@@ -8,6 +8,8 @@ import urllib.request
 from typing import Any
 
 TIMEOUT_S = 10
+RETRY_S_MAX, RETRY_EVERY_S = 20, 0.5
+SERVER_ERROR = 500
 STOP_S_MAX = 120
 FOLDED = "PythonGroupWindow"  # in the name of the task that follows the fold: what reached it is written
 READ = "Source: heartbeats"  # in the name of the task that reads
@@ -131,11 +133,17 @@ class FlinkClient:
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(self._rest + path, data=data, headers=headers)
+        deadline = time.monotonic() + RETRY_S_MAX
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
-                return json.load(response)
-        except urllib.error.HTTPError as error:
-            raise FlinkAwayError(f"flink at {self._rest} refused {path}: {error}") from None
+            while True:
+                try:
+                    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
+                        return json.load(response)
+                except urllib.error.HTTPError as error:
+                    # A cluster that has only just taken a job in fails to tell of it for a moment.
+                    if error.code < SERVER_ERROR or time.monotonic() > deadline:
+                        raise FlinkAwayError(f"flink at {self._rest} refused {path}: {error}") from None
+                time.sleep(RETRY_EVERY_S)
         except OSError as error:
             raise FlinkAwayError(
                 f"flink at {self._rest} does not answer ({error}); start it with `meterbeat up`"

@@ -21,7 +21,7 @@ from stream.fold import PACKED, fold
 from stream.rebuild import REACH_MS, Rebuild, default_since_ms, run
 from stream.redis_sink import RedisSink, Sentinel
 
-pytestmark = pytest.mark.usefixtures("no_stream")
+pytestmark = [pytest.mark.soak, pytest.mark.usefixtures("no_stream")]
 
 BUCKET = "rebuilt"
 START = 490_000 * HOUR_MS

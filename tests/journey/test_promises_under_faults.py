@@ -1,6 +1,6 @@
 """Promises under faults: whatever is killed under load, ledger, Redis and archive agree to the last unit.
 
-`make test` kills each once and resumes once with another parallelism and back; `make soak` three times.
+`make soak` kills each once, then three times, and resumes with another parallelism and back as often.
 """
 
 import dataclasses
@@ -21,6 +21,7 @@ from infra.contracts.utility import UTILITIES
 from infra.process import recorded_pid
 from tests.support.services import Platform, running_platform
 
+pytestmark = pytest.mark.soak
 PORT_BASE = 24_500
 USERS, SEED, RATE = 1_000, 23, 5_000
 FAULTS = "late=1%,doubled=1%,lost=1%,malformed=0.1%"
@@ -120,7 +121,7 @@ def _command_line(pid: int) -> str:
 
 
 @pytest.fixture(
-    scope="module", params=[pytest.param(1, id="once"), pytest.param(3, id="thrice", marks=pytest.mark.soak)]
+    scope="module", params=[pytest.param(1, id="once"), pytest.param(3, id="thrice")]
 )
 def survived(request, tmp_path_factory):
     """The platform at rest after every fault, each as often as the parameter says."""
