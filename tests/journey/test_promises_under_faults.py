@@ -120,9 +120,7 @@ def _command_line(pid: int) -> str:
         return ""
 
 
-@pytest.fixture(
-    scope="module", params=[pytest.param(1, id="once"), pytest.param(3, id="thrice")]
-)
+@pytest.fixture(scope="module", params=[pytest.param(1, id="once"), pytest.param(3, id="thrice")])
 def survived(request, tmp_path_factory):
     """The platform at rest after every fault, each as often as the parameter says."""
     home = tmp_path_factory.mktemp("faults")
