@@ -5,7 +5,6 @@ import dataclasses
 import datetime
 import json
 import os
-import signal
 import subprocess
 import time
 import urllib.request
@@ -15,7 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from infra import platform, rooms
-from infra.process import ServiceError, end, recorded_pid, started_at
+from infra.process import ServiceError, end, interruptible, recorded_pid, started_at
 from infra.rooms import RoomError
 from infra.settings import Settings
 from infra.verify import Verdict, console_for_report, print_verdict, verify
@@ -46,7 +45,7 @@ def run(settings: Settings, users: int, seed: int, faults: str, notes: Console, 
         notes.print(f"[dim]{time.monotonic() - started:5.0f} s[/dim]  {text}")
 
     fleet = ["--users", str(users), "--seed", str(seed), "--faults", faults]
-    with _interruptible(), contextlib.ExitStack() as cleanup:
+    with interruptible(), contextlib.ExitStack() as cleanup:
         cleanup.enter_context(_alone(settings))
         step("starting Kafka, Redis, MySQL, S3 and Flink")
         running = {service.name for service in platform.services(settings) if service.pid()}
@@ -200,18 +199,3 @@ def _alone(settings: Settings) -> Iterator[None]:
         yield
     finally:
         lock.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Make a request to terminate, or a closed terminal, clean up as an interrupt does."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -8,7 +8,7 @@ from infra.contracts.heartbeat import INTERVAL_MS
 from simulator.record_batch import ROWS_MAX
 from simulator.shapes import BEATS
 
-PACED_SPAN_MS = 100  # of wall time; short enough to be flat, long enough to fill batches
+PACED_SPAN_MS = 200  # of wall time; short enough to be flat, long enough to fill batches
 BEHIND_MS_MAX = 1_000  # of a live fleet; further behind, the longest spans make up for it
 
 

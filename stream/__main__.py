@@ -88,8 +88,8 @@ def status(
     settings, console = Settings.from_env(), Console()
     if every_s is None:
         every_s = 2 if console.is_terminal and not as_json else 0
-    report, before = _status(settings), None
-    with Live(console=console, auto_refresh=False, transient=False) as live:
+    with _input(settings) as source, Live(console=console, auto_refresh=False, transient=False) as live:
+        report, before = _status(settings, source), None
         while True:
             if as_json:
                 print(json.dumps(report), flush=True)
@@ -98,7 +98,7 @@ def status(
             if not every_s:
                 break
             time.sleep(every_s)
-            report, before = _status(settings), report
+            report, before = _status(settings, source), report
     raise typer.Exit(0 if report["state"] == report["archive_state"] == "RUNNING" else 1)
 
 
@@ -110,20 +110,20 @@ def settle(
     """Wait until all that was sent is folded and archived, asking for checkpoints before their time."""
     settings = Settings.from_env()
     client = FlinkClient(settings.flink_rest)
-    deadline, report = time.monotonic() + within_s, _status(settings)
-    while report["lag"] or report["archive_lag"] or not report["windows_closed"]:
-        if time.monotonic() > deadline:
-            raise FlinkAwayError(
-                f"not settled after {within_s} s: {report['lag']} messages not folded, "
-                f"{report['archive_lag']} not archived; see `meterbeat stream status`"
-            )
-        # The archive's files end with its checkpoints: it is asked for one only when all can be in it.
-        for name in [FOLD] if report["lag"] else [FOLD, ARCHIVE]:
-            if (job := client.job(name)) is None:
-                raise FlinkAwayError(f"{name} does not run; start it with `meterbeat stream run`")
-            client.checkpoint(job.job_id)
-        time.sleep(SETTLE_POLL_S)
-        report = _status(settings)
+    with _input(settings) as source:
+        deadline, report = time.monotonic() + within_s, _status(settings, source)
+        while report["lag"] or report["archive_lag"] or not report["windows_closed"]:
+            if time.monotonic() > deadline:
+                raise FlinkAwayError(
+                    f"not settled after {within_s} s: {report['lag']} messages not folded, "
+                    f"{report['archive_lag']} not archived; see `meterbeat stream status`"
+                )
+            # The archive's files end with its checkpoints: it is asked for one only when all can be in it.
+            for name in [FOLD] if report["lag"] else [FOLD, ARCHIVE]:
+                if not client.checkpoint(name):
+                    raise FlinkAwayError(f"{name} does not run; start it with `meterbeat stream run`")
+            time.sleep(SETTLE_POLL_S)
+            report = _status(settings, source)
     _report(report, as_json, "all is folded and archived")
 
 
@@ -241,9 +241,8 @@ def load_live_state(
 @app.command(name="dead-letters")
 def dead_letters(as_json: Json = False) -> None:
     """List the messages that were no heartbeats, each once, with origin and reason."""
-    source = KafkaSource(Settings.from_env().kafka_bootstrap, FOLD)
-    letters = source.dead_letters()
-    source.close()
+    with _input(Settings.from_env()) as source:
+        letters = source.dead_letters()
     if as_json:
         rows = [dataclasses.asdict(letter) for letter in letters]
         print(json.dumps(rows, default=lambda raw: raw.hex()))
@@ -318,10 +317,13 @@ def _newest_event_ms(client: FlinkClient) -> int:
     return job.newest_event_ms if job else -1
 
 
-def _status(settings: Settings) -> Report:
+def _input(settings: Settings) -> "contextlib.closing[KafkaSource]":
+    return contextlib.closing(KafkaSource(settings.kafka_bootstrap, FOLD))
+
+
+def _status(settings: Settings, source: KafkaSource) -> Report:
     client = FlinkClient(settings.flink_rest)
-    with contextlib.closing(KafkaSource(settings.kafka_bootstrap, FOLD)) as source:
-        progress, letters = source.by_topic([FOLD, ARCHIVE]), source.dead_letter_count()
+    progress, letters = source.by_topic([FOLD, ARCHIVE]), source.dead_letter_count()
     try:
         metrics = scrape(settings.flink_metrics_urls.split(","))
     except MetricsAwayError:

@@ -36,5 +36,4 @@ class CatchUp:
     def _ask_for_checkpoint(self) -> None:
         # A cluster that is away makes its checkpoints when it is back.
         with contextlib.suppress(FlinkAwayError):
-            if job := self._flink.job(self._job_name):
-                self._flink.checkpoint(job.job_id)
+            self._flink.checkpoint(self._job_name)

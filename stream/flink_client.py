@@ -53,16 +53,20 @@ class FlinkClient:
 
         :raises FlinkAwayError: if the cluster does not answer.
         """
-        jobs = [job for job in self._get("/jobs/overview")["jobs"] if job["name"] == name]
-        live = [job for job in jobs if job["state"] in LIVE_STATES]
-        return self._status(live[0]) if live else None
+        job = self._live(name)
+        return self._status(job) if job else None
 
-    def checkpoint(self, job_id: str) -> None:
-        """Ask a job for a checkpoint before its time; does not wait for it.
+    def checkpoint(self, name: str) -> bool:
+        """Ask the live job of a name for a checkpoint before its time; return whether there is one.
+
+        Does not wait for it.
 
         :raises FlinkAwayError: if the cluster does not answer.
         """
-        self._get(f"/jobs/{job_id}/checkpoints", {"checkpointType": "CONFIGURED"})
+        job = self._live(name)
+        if job is not None:
+            self._get(f"/jobs/{job['jid']}/checkpoints", {"checkpointType": "CONFIGURED"})
+        return job is not None
 
     def stop(self, job_id: str, savepoint_dir: str) -> str:
         """Stop a job with a savepoint and return where the savepoint is.
@@ -83,6 +87,10 @@ class FlinkClient:
                 )
             time.sleep(0.5)
         raise FlinkAwayError(f"job {job_id} is not stopped after {STOP_S_MAX} s")
+
+    def _live(self, name: str) -> dict[str, Any] | None:
+        jobs = [job for job in self._get("/jobs/overview")["jobs"] if job["name"] == name]
+        return next((job for job in jobs if job["state"] in LIVE_STATES), None)
 
     def _status(self, job: dict[str, Any]) -> JobStatus:
         path = f"/jobs/{job['jid']}"
@@ -134,20 +142,19 @@ class FlinkClient:
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(self._rest + path, data=data, headers=headers)
         deadline = time.monotonic() + RETRY_S_MAX
-        try:
-            while True:
-                try:
-                    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
-                        return json.load(response)
-                except urllib.error.HTTPError as error:
-                    # A cluster that has only just taken a job in fails to tell of it for a moment.
-                    if error.code < SERVER_ERROR or time.monotonic() > deadline:
-                        raise FlinkAwayError(f"flink at {self._rest} refused {path}: {error}") from None
-                time.sleep(RETRY_EVERY_S)
-        except OSError as error:
-            raise FlinkAwayError(
-                f"flink at {self._rest} does not answer ({error}); start it with `meterbeat up`"
-            ) from None
+        while True:
+            try:
+                with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
+                    return json.load(response)
+            except urllib.error.HTTPError as error:
+                # A cluster that has only just taken a job in fails to tell of it for a moment.
+                if error.code < SERVER_ERROR or time.monotonic() > deadline:
+                    raise FlinkAwayError(f"flink at {self._rest} refused {path}: {error}") from None
+            except OSError as error:
+                raise FlinkAwayError(
+                    f"flink at {self._rest} does not answer ({error}); start it with `meterbeat up`"
+                ) from None
+            time.sleep(RETRY_EVERY_S)
 
 
 def _first_line(failure: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import time
 from collections.abc import Iterator, Sequence
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
@@ -14,6 +15,7 @@ from infra.contracts.utility import UTILITIES
 CONNECT_MS_MAX = 5_000
 READ_MS_MAX = 5_000
 LETTERS_MAX = 100_000
+PARTITIONS_S_MAX = 60  # how long their list is taken for true; asking for it costs as much as all the rest
 
 
 class KafkaAwayError(RuntimeError):
@@ -22,7 +24,7 @@ class KafkaAwayError(RuntimeError):
 
 @dataclasses.dataclass(frozen=True)
 class InputProgress:
-    """The three topics together. Offsets count messages."""
+    """Where a group is on some of the input. Offsets count messages."""
 
     produced: int
     checkpointed: int  # read, folded and archived as of the last checkpoint
@@ -54,6 +56,8 @@ class KafkaSource:
         :raises KafkaAwayError: if the broker does not answer.
         """
         self._bootstrap, self._group_id = bootstrap, group_id
+        self._partitions: list[TopicPartition] = []
+        self._partitions_until_s = 0.0
         try:
             self._admin = KafkaAdminClient(bootstrap_servers=bootstrap, bootstrap_timeout_ms=CONNECT_MS_MAX)
         except KafkaError as error:
@@ -65,27 +69,15 @@ class KafkaSource:
         """Give up the connection."""
         self._admin.close()
 
-    def progress(self) -> InputProgress:
-        """Return where the input and the job are now.
-
-        :raises KafkaAwayError: if the broker went away.
-        """
-        with self._told_when_away():
-            partitions = self._partitions()
-            ends = self._admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
-            committed = self._admin.list_group_offsets([self._group_id])[self._group_id]
-        return InputProgress(
-            produced=sum(end.offset for end in ends.values()),
-            checkpointed=sum(committed[part].offset for part in partitions if part in committed),
-        )
-
     def ends(self) -> dict[TopicPartition, int]:
         """Return the offset that the next message of each partition will get.
 
         :raises KafkaAwayError: if the broker went away.
         """
         with self._told_when_away():
-            ends = self._admin.list_partition_offsets(dict.fromkeys(self._partitions(), OffsetSpec.LATEST))
+            ends = self._admin.list_partition_offsets(
+                dict.fromkeys(self._known_partitions(), OffsetSpec.LATEST)
+            )
             return {part: int(end.offset) for part, end in ends.items()}
 
     def by_topic(self, group_ids: Sequence[str]) -> dict[str, dict[str, InputProgress]]:
@@ -151,13 +143,16 @@ class KafkaSource:
         consumer.close()
         return list(letters.values())
 
-    def _partitions(self) -> list[TopicPartition]:
-        topics = self._admin.describe_topics([utility.value for utility in UTILITIES])
-        return [
-            TopicPartition(topic["name"], part["partition_index"])
-            for topic in topics
-            for part in topic["partitions"]
-        ]
+    def _known_partitions(self) -> list[TopicPartition]:
+        if time.monotonic() >= self._partitions_until_s:
+            topics = self._admin.describe_topics([utility.value for utility in UTILITIES])
+            self._partitions = [
+                TopicPartition(topic["name"], part["partition_index"])
+                for topic in topics
+                for part in topic["partitions"]
+            ]
+            self._partitions_until_s = time.monotonic() + PARTITIONS_S_MAX
+        return self._partitions
 
     @contextlib.contextmanager
     def _told_when_away(self) -> Iterator[None]:

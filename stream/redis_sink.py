@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 import pathlib
 from collections.abc import Iterator
 from typing import Any
@@ -10,13 +11,16 @@ import numpy as np
 import redis
 from numpy.typing import NDArray
 from redis.backoff import ExponentialBackoff, NoBackoff
-from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError  # noqa: A004
+from redis.exceptions import BusyLoadingError, ConnectionError, NoScriptError, TimeoutError  # noqa: A004
 from redis.retry import Retry
 
 from infra.addresses import redacted
 from infra.contracts.live_state import HOUR_MS, MARKS_MAX, PUBLISHED_UNTIL_KEY, REGIONS_KEY, live_key
 from stream.live_rows import calls, live_rows
 
+# Calls handed over before the first is answered, so that Redis has the next one at hand. It serves other
+# clients between any two.
+CALLS_AHEAD = 8
 MARKS_ROWS_PER_CALL = 1_000  # about as long as a call of stream.live_rows takes
 TIMEOUT_S = 10
 RETRIES = 60  # with BACKOFF_S_MAX about a minute; then the job restarts and tries again
@@ -115,22 +119,32 @@ class RedisSink:
 
         :raises redis.exceptions.RedisError: if it stays away, or refuses the write for want of memory.
         """
-        newer = 0
-        for chunk in calls(records):
-            latest = int(chunk["sent_at"].max())
-            newer += int(
-                self._live(
-                    args=[
-                        live_rows(chunk, self._epoch).tobytes(),
-                        chunk.tobytes(),
-                        self._epoch,
-                        MARKS_MAX,
-                        int(chunk["sent_at"].min()),
-                        latest - latest % HOUR_MS,
-                    ]
-                )
-            )
+        newer, chunks = 0, calls(records)
+        while ahead := list(itertools.islice(chunks, CALLS_AHEAD)):
+            newer += sum(self._answers([self._live_arguments(chunk) for chunk in ahead]))
         return Written(newer, len(records) - newer)
+
+    def _live_arguments(self, chunk: NDArray[np.void]) -> list[bytes | int]:
+        latest = int(chunk["sent_at"].max())
+        return [
+            live_rows(chunk, self._epoch).tobytes(),
+            chunk.tobytes(),
+            self._epoch,
+            MARKS_MAX,
+            int(chunk["sent_at"].min()),
+            latest - latest % HOUR_MS,
+        ]
+
+    def _answers(self, calls_of_live: list[list[bytes | int]]) -> list[int]:
+        """Send some calls of the live script at once and return how many records each wrote as newer."""
+        for _ in range(RETRIES):
+            pipeline = self._client.pipeline(transaction=False)
+            for arguments in calls_of_live:
+                self._live(args=arguments, client=pipeline)
+            # A Redis that was started anew meanwhile has forgotten the script; the pipeline brings it again.
+            with contextlib.suppress(NoScriptError):
+                return [int(answer) for answer in pipeline.execute()]
+        raise ConnectionError(f"redis was started anew {RETRIES} times while one window was written")
 
     def write_marks(self, rows: NDArray[np.void]) -> None:
         """Put stream.hour_ends.MARKS_ROWs before the marks that are there, or raise those that lag behind.

@@ -90,7 +90,7 @@ class Ticker:
         try:
             self._source = self._source or self._connect()
             self._producer = self._producer or KafkaProducer(bootstrap_servers=self._bootstrap)
-            if not self._silence.silent(self._source.progress().produced, now_ms):
+            if not self._silence.silent(sum(self._source.ends().values()), now_ms):
                 return
             event_time_ms = self._silence.tick_at(self._newest_event_ms())
             if event_time_ms is not None:

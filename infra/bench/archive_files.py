@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import botocore.config
 import botocore.exceptions
 import numpy as np
@@ -15,6 +14,7 @@ import pyarrow.parquet as pq
 from infra.contracts import archive
 from infra.contracts.heartbeat import USER_ID_MIN
 from infra.contracts.utility import UTILITIES, Utility
+from infra.s3 import server as s3
 from infra.settings import Settings
 
 _KEY_BITS_OF_TIME = 38  # ms of 8 years, which leaves 25 bits for users
@@ -34,14 +34,7 @@ class ArchiveFiles:
 
     def __init__(self, settings: Settings) -> None:
         self._bucket = settings.s3_bucket
-        self._s3 = boto3.client(
-            "s3",
-            endpoint_url=settings.s3_endpoint,
-            region_name=settings.s3_region,
-            aws_access_key_id=settings.s3_access_key,
-            aws_secret_access_key=settings.s3_secret_key,
-            config=botocore.config.Config(s3={"addressing_style": "path"}),
-        )
+        self._s3 = s3.client(settings, botocore.config.Config(s3={"addressing_style": "path"}))
         scheme, _, address = settings.s3_endpoint.partition("://")
         self._files = pyarrow.fs.S3FileSystem(
             access_key=settings.s3_access_key,

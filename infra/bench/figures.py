@@ -17,6 +17,11 @@ def mean_between(samples: Sequence[Sample], from_s: float, to_s: float) -> float
     return math.fsum(values) / len(values) if values else None
 
 
+def counted_since(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
+    """Return a histogram of what was counted between two cumulative ones of the same counters."""
+    return {bound: count - before.get(bound, 0) for bound, count in after.items()}
+
+
 def quantile(cumulative: Mapping[str, int], share: float) -> tuple[float | None, str]:
     """Return a quantile of a histogram, interpolated in its bucket, and the bucket that it lies in.
 

@@ -6,7 +6,6 @@ import json
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any
@@ -16,7 +15,7 @@ from infra.bench.processes import TASK_MANAGER, Meter
 from infra.flink import cluster
 from infra.kafka import server as kafka
 from infra.mysql import server as mysql
-from infra.process import ServiceError, end, port_answers, recorded_pid
+from infra.process import ServiceError, end, interruptible, port_answers, recorded_pid
 from infra.rooms import RoomError
 from infra.s3 import server as s3
 from infra.settings import CHECKOUT, Settings
@@ -143,7 +142,7 @@ def ground(
     own.home.mkdir(parents=True)
     meter = Meter()
     meter.start()
-    with _interruptible(), contextlib.ExitStack() as cleanup:
+    with interruptible(), contextlib.ExitStack() as cleanup:
         cleanup.callback(meter.close)
         cleanup.callback(platform.down, own, lambda *_: None)
         say(f"starting {', '.join(names)}")
@@ -183,18 +182,3 @@ def bench_settings(settings: Settings, **changes: Any) -> Settings:
 def disk_bytes(folder: pathlib.Path, pattern: str) -> int:
     """Return the bytes of the files under a folder that match a pattern."""
     return sum(path.stat().st_size for path in folder.glob(pattern))
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Make a request to terminate, or a closed terminal, clean up as an interrupt does."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

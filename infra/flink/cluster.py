@@ -80,6 +80,8 @@ def _configuration(settings: Settings, flink: pathlib.Path) -> dict[str, object]
     return {
         # Out of memory, a process must end and be started anew: half alive it would hold the job up.
         "env.java.opts.all": f"{java_options} -XX:+ExitOnOutOfMemoryError",
+        # It coordinates and computes nothing: optimising its code costs more than it could ever save.
+        "env.java.opts.jobmanager": "-XX:TieredStopAtLevel=1",
         "jobmanager.rpc.address": "127.0.0.1",
         "jobmanager.bind-host": "127.0.0.1",
         "jobmanager.rpc.port": base + 82,

@@ -1,7 +1,9 @@
 """The local S3 server as a service, and the bucket every store must have."""
 
+import pathlib
 import urllib.error
 import urllib.request
+from typing import Any
 
 import boto3
 import botocore.config
@@ -11,6 +13,7 @@ from infra.process import Service, ServiceError
 from infra.settings import Settings
 
 HEAP_MB = 512
+LOGGING = pathlib.Path(__file__).parent / "logback.xml"
 CONFIGURATION = """\
 s3proxy.endpoint=http://127.0.0.1:{port}
 s3proxy.authorization=aws-v2-or-v4
@@ -34,7 +37,8 @@ def service(settings: Settings) -> Service:
         (folder / "s3proxy.conf").touch(mode=0o600)
         (folder / "s3proxy.conf").write_text(CONFIGURATION.format(port=port, folder=folder, **keys))
 
-    java = ["java", f"-Xmx{HEAP_MB}m", "-DLOG_LEVEL=warn", "-cp", f"{settings.jars}/s3/*"]
+    java = ["java", f"-Xmx{HEAP_MB}m", f"-Dlogback.configurationFile={LOGGING}"]
+    java += ["-cp", f"{settings.jars}/s3/*"]
     return Service(
         name="s3",
         folder=folder,
@@ -45,23 +49,28 @@ def service(settings: Settings) -> Service:
     )
 
 
-def create_bucket(settings: Settings) -> None:
-    """Create the bucket unless it exists.
-
-    :raises ServiceError: if the store does not answer.
-    """
-    client = boto3.client(
+def client(settings: Settings, config: botocore.config.Config | None = None) -> Any:
+    """Return a client of the store, wherever it is."""
+    return boto3.client(
         "s3",
         endpoint_url=settings.s3_endpoint,
         region_name=settings.s3_region,
         aws_access_key_id=settings.s3_access_key,
         aws_secret_access_key=settings.s3_secret_key,
-        config=botocore.config.Config(connect_timeout=5, retries={"max_attempts": 2}),
+        config=config,
     )
+
+
+def create_bucket(settings: Settings) -> None:
+    """Create the bucket unless it exists.
+
+    :raises ServiceError: if the store does not answer.
+    """
+    store = client(settings, botocore.config.Config(connect_timeout=5, retries={"max_attempts": 2}))
     try:
-        names = [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]
+        names = [bucket["Name"] for bucket in store.list_buckets()["Buckets"]]
         if settings.s3_bucket not in names:
-            client.create_bucket(Bucket=settings.s3_bucket)
+            store.create_bucket(Bucket=settings.s3_bucket)
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
         raise ServiceError(
             f"s3 at {settings.s3_endpoint} does not answer ({error}); start it with `meterbeat up`"

@@ -4,6 +4,7 @@ import pytest
 from pyspark import SparkContext
 
 from batch import session
+from batch.mysql_sink import Database
 
 
 @pytest.fixture(scope="module")
@@ -37,3 +38,15 @@ def spark(services, tmp_path_factory):
 def no_stream(services):
     """End the jobs that other tests left running, and the watch, which would rebuild what a test flushes."""
     services.ask("stream", "stop")
+
+
+@pytest.fixture(scope="module")
+def database(settings):
+    """The database as batch sees it; `settings` are the test module's own."""
+    return Database(
+        settings.mysql_host,
+        settings.mysql_port,
+        settings.mysql_database,
+        settings.mysql_batch_user,
+        settings.mysql_batch_password,
+    )

@@ -15,7 +15,6 @@ import pathlib
 import signal
 import uuid
 
-import boto3
 import duckdb
 import numpy as np
 import pyarrow as pa
@@ -25,11 +24,12 @@ import pytest
 from batch import compaction, s3_source, session
 from batch.bucket_sink import Bucket
 from batch.compaction import CompactionRefused
-from batch.mysql_sink import Database, compaction_lock
+from batch.mysql_sink import compaction_lock
 from batch.night import Night, NightRefused
 from infra.contracts import archive, master_data
 from infra.contracts.archive import Manifest
 from infra.contracts.utility import UTILITIES, Utility
+from infra.s3.server import client
 from simulator.regions import REGIONS
 from simulator.registers import hour_use, read_beats
 from simulator.users import meters_of, user_ids
@@ -80,17 +80,6 @@ def bucket(settings):
     )
 
 
-@pytest.fixture(scope="module")
-def database(settings):
-    return Database(
-        settings.mysql_host,
-        settings.mysql_port,
-        settings.mysql_database,
-        settings.mysql_batch_user,
-        settings.mysql_batch_password,
-    )
-
-
 @pytest.fixture
 def night():
     return next(NIGHTS)
@@ -112,16 +101,6 @@ def compact(spark, bucket, database):
 
 def now_utc():
     return datetime.datetime.now(datetime.UTC)
-
-
-def client(settings):
-    return boto3.client(
-        "s3",
-        endpoint_url=settings.s3_endpoint,
-        region_name=settings.s3_region,
-        aws_access_key_id=settings.s3_access_key,
-        aws_secret_access_key=settings.s3_secret_key,
-    )
 
 
 def beats(night, utility, hour=9, users=USERS):

@@ -13,7 +13,7 @@ import pymysql
 import pytest
 
 from batch import mysql_sink
-from batch.mysql_sink import Database, NightRow, Publication
+from batch.mysql_sink import NightRow, Publication
 from batch.night import Night, NightRefused
 from infra.contracts import master_data
 from infra.contracts.nightly import USAGE_DAYS_COLUMNS
@@ -63,17 +63,6 @@ def settings(services):
     settings = dataclasses.replace(services.settings, mysql_database=f"night{uuid.uuid4().hex[:8]}")
     server.migrate(settings)
     return settings
-
-
-@pytest.fixture(scope="module")
-def database(settings):
-    return Database(
-        settings.mysql_host,
-        settings.mysql_port,
-        settings.mysql_database,
-        settings.mysql_batch_user,
-        settings.mysql_batch_password,
-    )
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import datetime
 import io
 import threading
 
-import boto3
 import botocore.config
 import numpy as np
 import pyarrow as pa
@@ -16,6 +15,7 @@ from infra.contracts import archive
 from infra.contracts.live_state import HOUR_MS, decode_live_state, live_key
 from infra.contracts.utility import UTILITIES, Utility
 from infra.process import ServiceError
+from infra.s3 import server
 from stream.archive_source import ArchiveSource
 from stream.fold import PACKED, fold
 from stream.rebuild import REACH_MS, Rebuild, default_since_ms, run
@@ -102,14 +102,7 @@ def archived(services, day):
 
 
 def s3(settings):
-    return boto3.client(
-        "s3",
-        endpoint_url=settings.s3_endpoint,
-        region_name=settings.s3_region,
-        aws_access_key_id=settings.s3_access_key,
-        aws_secret_access_key=settings.s3_secret_key,
-        config=botocore.config.Config(s3={"addressing_style": "path"}),
-    )
+    return server.client(settings, botocore.config.Config(s3={"addressing_style": "path"}))
 
 
 def put(client, utility: Utility, beats: np.ndarray, name: str, user_type=pa.int32) -> None:

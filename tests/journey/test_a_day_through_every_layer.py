@@ -17,10 +17,8 @@ import numpy as np
 import pytest
 import redis
 
-from infra import platform as services_of
 from infra.contracts.live_state import NOW_DTYPE, NOW_FIELD
 from infra.contracts.utility import UTILITIES
-from infra.process import recorded_pid
 from tests.support.archive import day_files, days, heartbeats
 from tests.support.services import Platform, failed_in_one_line, running_platform
 
@@ -35,13 +33,6 @@ TODAY = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
 NIGHT = (TODAY - datetime.timedelta(days=1)).date().isoformat()
 SINCE = TODAY - datetime.timedelta(hours=5)
 UNTIL = min(TODAY + datetime.timedelta(hours=2), NOW)
-
-
-def kill_service(platform: Platform, name: str) -> None:
-    """Kill -9 a service that this platform started."""
-    pid = recorded_pid(platform.settings.home / "flink" / name / "service.pid")
-    assert pid is not None, name
-    os.killpg(pid, signal.SIGKILL)
 
 
 def wait_for_checkpoints(platform: Platform) -> None:
@@ -71,12 +62,12 @@ def journey(tmp_path_factory):
         half = SINCE + (UNTIL - SINCE) / 2
         platform.ask("simulate", *fleet, "--from", SINCE.isoformat(), "--to", half.isoformat())
         platform.ask("stream", "run")
-        kill_service(platform, "flink-taskmanager")
+        platform.kill("flink-taskmanager")
         platform.ask("stream", "run")
         wait_for_checkpoints(platform)
         sender = platform.start("simulate", *fleet, "--from", half.isoformat(), "--to", UNTIL.isoformat())
         wait_until_behind(platform)
-        kill_service(platform, "flink-jobmanager")
+        platform.kill("flink-jobmanager")
         assert sender.wait(timeout=SETTLE_S_MAX) == 0
         resumed = platform.ask("stream", "run")
         assert resumed["restored_from"], "the fold began anew instead of resuming"
@@ -193,7 +184,7 @@ class TestANightThatCannotBe:
 
     def test_while_mysql_is_away_publishes_nothing_and_says_so(self, journey):
         platform, _ = journey
-        [mysql] = [one for one in services_of.services(platform.settings) if one.name == "mysql"]
+        mysql = platform.service("mysql")
         mysql.stop()
         try:
             done = platform.meterbeat("batch", "--night", NIGHT)

@@ -14,15 +14,14 @@ import time
 
 import pytest
 
-from infra import platform as services_of
 from infra.bench.archive_files import ArchiveFiles
 from infra.bench.comparison import compare_all
 from infra.contracts.utility import UTILITIES
-from infra.process import recorded_pid
 from tests.support.services import Platform, running_platform
 
 pytestmark = pytest.mark.soak
 PORT_BASE = 24_500
+TASK_PROCESS = "flink-taskmanager"
 USERS, SEED, RATE = 1_000, 23, 5_000
 FAULTS = "late=1%,doubled=1%,lost=1%,malformed=0.1%"
 WAIT_S_MAX = 180
@@ -63,29 +62,25 @@ class Load:
         self._sender.wait(timeout=60)
 
     def kill_task_process(self) -> None:
-        _kill(recorded_pid(self.platform.settings.home / "flink" / "flink-taskmanager" / "service.pid"))
+        self.platform.kill(TASK_PROCESS)
         self.platform.ask("stream", "run")
 
     def kill_python_worker(self) -> None:
         """Flink starts another by itself."""
-        task_process = recorded_pid(
-            self.platform.settings.home / "flink" / "flink-taskmanager" / "service.pid"
-        )
+        task_process = self.platform.service(TASK_PROCESS).pid()
         workers = [pid for pid in _offspring(task_process) if "pyflink.fn_execution" in _command_line(pid)]
         assert workers
         os.kill(workers[0], signal.SIGKILL)
 
     def kill_broker(self) -> None:
-        self._kill_service("kafka")
+        self._kill_and_start("kafka")
 
     def kill_redis(self) -> None:
-        self._kill_service("redis")
+        self._kill_and_start("redis")
 
-    def _kill_service(self, name: str) -> None:
-        [service] = [one for one in services_of.services(self.platform.settings) if one.name == name]
-        _kill(service.pid())
-        while service.pid():
-            time.sleep(0.1)
+    def _kill_and_start(self, name: str) -> None:
+        self.platform.kill(name)
+        service = self.platform.service(name)
         service.start()
         service.wait()
 
@@ -100,11 +95,6 @@ class Load:
 
 
 KILLS = (Load.kill_task_process, Load.kill_python_worker, Load.kill_broker, Load.kill_redis)
-
-
-def _kill(pid: int | None) -> None:
-    assert pid is not None
-    os.killpg(pid, signal.SIGKILL)
 
 
 def _offspring(pid: int | None) -> list[int]:

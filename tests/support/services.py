@@ -5,12 +5,15 @@ import dataclasses
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
 from infra import platform
+from infra.process import Service
 from infra.settings import CHECKOUT, Settings
 
 TEST_PORT_BASE = 29_000
@@ -49,6 +52,20 @@ class Platform:
             stdout=output,
             stderr=output,
         )
+
+    def service(self, name: str) -> Service:
+        """Return one of the platform's services."""
+        [service] = [one for one in platform.services(self.settings) if one.name == name]
+        return service
+
+    def kill(self, name: str) -> None:
+        """Kill -9 a service that this platform started, and see it gone."""
+        service = self.service(name)
+        pid = service.pid()
+        assert pid is not None, name
+        os.killpg(pid, signal.SIGKILL)
+        while service.pid():
+            time.sleep(0.1)
 
     def _run(self, command: list[str], stdin: str | None) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(

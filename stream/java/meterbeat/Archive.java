@@ -17,7 +17,6 @@ import org.apache.flink.streaming.api.functions.sink.filesystem.bucketassigners.
  * contract. A file appears whole when the checkpoint that closed it is complete.
  */
 public final class Archive {
-  private static final String[] UTILITIES = {"electricity", "gas", "water"};
   private static final long DAY_MS = 86_400_000;
 
   private Archive() {}
@@ -47,7 +46,7 @@ public final class Archive {
     }
 
     private static String folder(int utility, long day) {
-      return "utility=" + UTILITIES[utility] + "/day=" + LocalDate.ofEpochDay(day);
+      return "utility=" + Decoder.TOPICS[utility] + "/day=" + LocalDate.ofEpochDay(day);
     }
 
     @Override

@@ -20,7 +20,8 @@ public final class Decoder {
   private static final int USER_ID_DIGITS = 8;
   private static final long REGISTER_MAX = (1L << 48) - 1;
   private static final long AHEAD_MS_MAX = 120_000;
-  private static final String[] TOPICS = {"electricity", "gas", "water"};
+  /** The topics, by the code of their utility; the archive's folders are named alike. */
+  static final String[] TOPICS = {"electricity", "gas", "water"};
 
   private Decoder() {}
 

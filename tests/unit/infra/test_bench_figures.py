@@ -9,7 +9,7 @@ import pytest
 from infra.bench import machine, results
 from infra.bench.archive_files import identities
 from infra.bench.comparison import FIGURES, compare
-from infra.bench.figures import mean_between, phase_s, quantile
+from infra.bench.figures import counted_since, mean_between, phase_s, quantile
 from infra.bench.fleet import Fleet, users_for
 from infra.bench.processes import PYTHON_WORKERS, TASK_MANAGER, group_of, parse, used
 from infra.bench.progress import Report
@@ -50,6 +50,11 @@ class TestQuantile:
     def test_of_nothing_is_none(self):
         assert quantile({}, 0.5) == (None, "none")
         assert quantile({"1": 0, "+Inf": 0}, 0.5) == (None, "none")
+
+    def test_is_of_what_was_counted_since(self):
+        before, after = {"1": 50, "+Inf": 60}, {"1": 50, "2": 90, "+Inf": 160}
+
+        assert counted_since(before, after) == {"1": 0, "2": 90, "+Inf": 100}
 
 
 class TestFleet:

@@ -201,7 +201,7 @@ class TestARateInHeartbeatsASecond:
 
         by_second = [0] * 12
         for at_s, messages in kafka.taken:
-            # Spans of 100 ms end with the second; what a span is late by must not count for the next one.
+            # Spans end with the second; what a span is late by must not count for the next one.
             by_second[min(int(at_s - from_s - 0.05), 11)] += messages
         steady = by_second[1:-1]
         assert sum(by_second) == pytest.approx(12 * 150_000, rel=0.01)
