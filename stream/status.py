@@ -71,8 +71,8 @@ def report_of(told: Told, window_ms: int) -> Report:
 
 
 def _windows_closed(fold: JobStatus, window_ms: int) -> bool:
-    """Return whether the window of the newest heartbeat that was read is written."""
-    last_end = (fold.newest_event_ms // window_ms + 1) * window_ms
+    """Return whether the window of the newest heartbeat is written, whichever bucket's it is."""
+    last_end = fold.newest_event_ms + window_ms
     return fold.watermark_ms is not None and fold.watermark_ms >= last_end - 1
 
 

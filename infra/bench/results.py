@@ -37,6 +37,8 @@ SHOWN = {
         "lag_s_max": "{} s at most",
         "visible_s_p50": "visible p50 {} s",
         "visible_s_p99": "p99 {} s",
+        "warm_up_s": "after {} s of the same to warm up",
+        "visible_s_p99_with_warm_up": "with which p99 is {} s",
         "late": "late {:,}",
         "dead_letters": "dead letters {:,}",
         "lost": "lost {:,}",

@@ -82,6 +82,8 @@ def _configuration(settings: Settings, flink: pathlib.Path) -> dict[str, object]
         "env.java.opts.all": f"{java_options} -XX:+ExitOnOutOfMemoryError",
         # It coordinates and computes nothing: optimising its code costs more than it could ever save.
         "env.java.opts.jobmanager": "-XX:TieredStopAtLevel=1",
+        # A tenth less of the processor than with the collector that keeps its pauses short.
+        "env.java.opts.taskmanager": "-XX:+UseParallelGC",
         "jobmanager.rpc.address": "127.0.0.1",
         "jobmanager.bind-host": "127.0.0.1",
         "jobmanager.rpc.port": base + 82,

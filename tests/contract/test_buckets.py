@@ -1,4 +1,4 @@
-"""Flink sends a key where its hash says; labels of buckets are chosen so that each subtask gets as many."""
+"""Buckets load all subtasks alike, and end their windows one after the other."""
 
 import collections
 import os
@@ -25,3 +25,14 @@ def test_buckets_fall_evenly_on_subtasks(jvm, buckets, parallelism):
     loads = collections.Counter(assign(label, 128, parallelism) for label in labels)
     assert len(set(labels)) == buckets
     assert max(loads.values()) == -(-buckets // parallelism)
+
+
+def test_buckets_end_their_windows_one_after_the_other(jvm):
+    end_of = jvm.meterbeat.Buckets.windowEnd
+    instants = [0, 1, 624, 625, 4_999, 5_000, 1_795_000_000_123]
+
+    for instant in instants:
+        ends = [end_of(instant, bucket, 8, 5_000) for bucket in range(8)]
+
+        assert all(instant < end <= instant + 5_000 for end in ends)
+        assert [end % 5_000 for end in ends] == [625 * bucket for bucket in range(8)]

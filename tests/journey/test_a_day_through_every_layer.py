@@ -1,7 +1,7 @@
-"""The demo's story at small scale, with faults and two kills: every total equals the ledger's.
+"""The demo's story at small scale, with faults and every kill: every total equals the ledger's.
 
 One fleet's last hours of yesterday and first of today go through the real broker, Flink, Redis, S3, Spark,
-MySQL and the API, while the task process and later the job manager are killed.
+MySQL and the API, while all that runs is killed once, one after the other.
 """
 
 import contextlib
@@ -19,6 +19,7 @@ import redis
 
 from infra.contracts.live_state import NOW_DTYPE, NOW_FIELD
 from infra.contracts.utility import UTILITIES
+from tests.support import faults
 from tests.support.archive import day_files, days, heartbeats
 from tests.support.services import Platform, failed_in_one_line, running_platform
 
@@ -27,7 +28,12 @@ FAULTS = "late=1%,doubled=1%,lost=1%,malformed=0.1%"
 SETTLE_S_MAX = 300
 COMPACTED_BYTES_MAX = 4  # a heartbeat
 PORT_BASE = 31_000
-OFTEN = {"stream_buckets": 2, "archive_checkpoint_interval_s": 5}  # so that there is something to resume
+RATE = 3_000  # a second; the faults have a minute and more to happen in
+OFTEN = {  # so that there is something to resume
+    "stream_buckets": 2,
+    "checkpoint_interval_s": 2,
+    "archive_checkpoint_interval_s": 5,
+}
 NOW = datetime.datetime.now(datetime.UTC)
 TODAY = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
 NIGHT = (TODAY - datetime.timedelta(days=1)).date().isoformat()
@@ -58,14 +64,19 @@ def journey(tmp_path_factory):
     """The platform after the whole story; its own, so that no other test's messages are on the topics."""
     home = tmp_path_factory.mktemp("journey")
     with running_platform(home, port_base=PORT_BASE, **OFTEN) as platform:
-        fleet = ["--users", str(USERS), "--seed", "11", "--rate", "max", "--faults", FAULTS]
+        fleet = ["--users", str(USERS), "--seed", "11", "--faults", FAULTS]
         half = SINCE + (UNTIL - SINCE) / 2
-        platform.ask("simulate", *fleet, "--from", SINCE.isoformat(), "--to", half.isoformat())
+        platform.ask(
+            "simulate", *fleet, "--rate", "max", "--from", SINCE.isoformat(), "--to", half.isoformat()
+        )
         platform.ask("stream", "run")
-        platform.kill("flink-taskmanager")
-        platform.ask("stream", "run")
+        faults.kill_task_process(platform)
         wait_for_checkpoints(platform)
-        sender = platform.start("simulate", *fleet, "--from", half.isoformat(), "--to", UNTIL.isoformat())
+        rest = ["--rate", str(RATE), "--from", half.isoformat(), "--to", UNTIL.isoformat()]
+        sender = platform.start("simulate", *fleet, *rest)
+        for kill in (faults.kill_python_worker, faults.kill_broker, faults.kill_redis):
+            faults.wait_until_it_goes_on(platform, sender)
+            kill(platform)
         wait_until_behind(platform)
         platform.kill("flink-jobmanager")
         assert sender.wait(timeout=SETTLE_S_MAX) == 0

@@ -33,6 +33,17 @@ public final class Buckets {
   }
 
   /**
+   * Returns the end of the window that a bucket has an instant in, all in milliseconds.
+   *
+   * <p>The buckets' windows end one after the other, evenly spread: were they to end together, the last
+   * bucket's heartbeats would wait until those of all others are written.
+   */
+  public static long windowEnd(long instant, int bucket, int buckets, long windowMs) {
+    long begin = windowMs * bucket / buckets;
+    return instant - Math.floorMod(instant - begin, windowMs) + windowMs;
+  }
+
+  /**
    * Returns a key for each bucket such that Flink, which sends a key where its hash says, gives every
    * subtask as many buckets as any other.
    */

@@ -42,7 +42,8 @@ final class Packer extends AbstractStreamOperator<RowData>
   private final long windowMs;
 
   private transient TreeMap<Long, Pack[]> packs;
-  private transient long recentEnd;
+  /** By bucket: the end of the window that its last heartbeat fell into, and that window's pack. */
+  private transient long[] recentEnds;
   private transient Pack[] recent;
   private transient long watermark;
   private transient long newest;
@@ -68,6 +69,8 @@ final class Packer extends AbstractStreamOperator<RowData>
   @Override
   public void open() {
     packs = new TreeMap<>();
+    recentEnds = new long[labels.length];
+    recent = new Pack[labels.length];
     watermark = Long.MIN_VALUE;
     heartbeats = getMetricGroup().counter("heartbeats");
     late = getMetricGroup().counter("late");
@@ -90,20 +93,21 @@ final class Packer extends AbstractStreamOperator<RowData>
   }
 
   private void pack(Heartbeat heartbeat) {
+    int bucket = heartbeat.userId % labels.length;
     long end = LATE;
     if (heartbeat.sentAt > watermark) {
-      end = heartbeat.sentAt - heartbeat.sentAt % windowMs + windowMs;
+      end = Buckets.windowEnd(heartbeat.sentAt, bucket, labels.length, windowMs);
     } else {
       late.inc();
     }
-    if (recent == null || recentEnd != end) {
-      recentEnd = end;
-      recent = packs.computeIfAbsent(end, any -> new Pack[labels.length]);
-    }
-    int bucket = heartbeat.userId % labels.length;
     Pack pack = recent[bucket];
-    if (pack == null) {
-      pack = recent[bucket] = new Pack();
+    if (pack == null || recentEnds[bucket] != end) {
+      Pack[] found = packs.computeIfAbsent(end, any -> new Pack[labels.length]);
+      if (found[bucket] == null) {
+        found[bucket] = new Pack();
+      }
+      pack = recent[bucket] = found[bucket];
+      recentEnds[bucket] = end;
     }
     if (pack.isFull()) {
       send(end, bucket, pack);
@@ -162,7 +166,7 @@ final class Packer extends AbstractStreamOperator<RowData>
         }
       }
       windows.remove();
-      recent = null;
+      Arrays.fill(recent, null);
     }
   }
 
