@@ -93,7 +93,7 @@ def fold_command(
 def end_to_end_command(
     rate: Annotated[int, typer.Option(min=1, max=5_000_000, help="Heartbeats a second.")] = 200_000,
     minutes: Annotated[float, typer.Option(min=0.5, max=1_440, help="How long.")] = 10,
-    warm_up_s: Annotated[float, typer.Option(min=0, max=600, help="Sent before lag is counted.")] = 120,
+    warm_up_s: Annotated[float, typer.Option(min=0, max=600, help="Sent before lag is counted.")] = 60,
     faults: Annotated[str, typer.Option(help="As in `simulate`; none: an empty text.")] = end_to_end.FAULTS,
     seed: Seed = SEED,
     cores: Cores = "",

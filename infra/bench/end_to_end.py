@@ -59,6 +59,7 @@ def run(ground: Ground, load: Load) -> dict[str, Any]:
         report = _say_while(ground, progress, sender)
         spent = used(before, ground.meter.cpu_s())
         ground.say("waiting until everything is folded and archived")
+        ground.ask("commands", "stream", "settle", "--within-s", str(SETTLE_S_MAX), "--json")
         last = _settle(progress)
         reports = progress.reports
     ground.stop_stream()
