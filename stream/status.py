@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from rich.table import Table
 
 from stream.flink_client import JobStatus
+from stream.jobs import FOLD
 from stream.kafka_source import InputProgress
 from stream.metrics_source import Samples, quantile
 
@@ -48,7 +49,7 @@ class Told:
 
 def report_of(told: Told, window_ms: int) -> Report:
     """Return the report, ready for JSON: times in ms or as their names say, counts in messages."""
-    fold, archive = told.fold, told.archive
+    fold, archive = told.fold and _brought_up_to_date(told.fold, told.metrics), told.archive
     watermark_ms = fold.watermark_ms if fold else None
     report: Report = dataclasses.asdict(fold) if fold else {}
     return report | {
@@ -68,6 +69,20 @@ def report_of(told: Told, window_ms: int) -> Report:
         "watch": told.watch,
         **_counted(told.metrics),
     }
+
+
+def _brought_up_to_date(fold: JobStatus, metrics: Samples | None) -> JobStatus:
+    """Return the status with the event times that the workers show now.
+
+    The cluster tells them too, but up to ten seconds old. Both come from one place, or they would not fit.
+    """
+    if metrics is None:
+        return fold
+    watermark_ms = metrics.min("task_currentInputWatermark", job_name=FOLD)
+    newest_event_ms = metrics.max("newest_event_ms", job_name=FOLD)
+    if watermark_ms is None or newest_event_ms is None:
+        return fold
+    return dataclasses.replace(fold, watermark_ms=int(watermark_ms), newest_event_ms=int(newest_event_ms))
 
 
 def _windows_closed(fold: JobStatus, window_ms: int) -> bool:

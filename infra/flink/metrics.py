@@ -19,7 +19,8 @@ _SHOWN = {
         "currentInputWatermark"
     ),
     "taskmanager.job.task.operator": (
-        "currentOutputWatermark,currentEmitEventTimeLag,pendingRecords,sourceIdleTime,watermarkAlignmentDrift"
+        "currentOutputWatermark,currentEmitEventTimeLag,pendingRecords,sourceIdleTime,watermarkAlignmentDrift,"
+        "newest_event_ms"
     ),
     "taskmanager.job.task.operator.meterbeat*": "*",
     "taskmanager.job.task.operator*": "*:counter",
