@@ -7,7 +7,7 @@ import pathlib
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from pyspark.sql import SparkSession
@@ -26,20 +26,23 @@ progress = Console(stderr=True)
 # A night's leftovers outlive it by an hour: a later night removes them, a week's worth if some fail.
 TIDIED_NIGHTS = 7
 
-NightOption = Annotated[datetime.datetime, typer.Option(formats=["%Y-%m-%d"], help="the UTC day")]
+NIGHTS_MAX = 400  # of one backfill
+
+NightOption = Annotated[str, typer.Option(help="the UTC day, YYYY-MM-DD or `yesterday`")]
+PartialOption = Annotated[
+    bool, typer.Option("--partial", help="publish although the archive does not reach the day's end")
+]
+CompactOption = Annotated[
+    bool, typer.Option("--compact/--no-compact", help="rewrite the day's archive once the night is published")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="report as JSON on standard output")]
 
 
 @app.command()
 def run(
     night: NightOption,
-    partial: Annotated[
-        bool, typer.Option("--partial", help="publish although the archive does not reach the day's end")
-    ] = False,
-    compacting: Annotated[
-        bool,
-        typer.Option("--compact/--no-compact", help="rewrite the day's archive once the night is published"),
-    ] = True,
+    partial: PartialOption = False,
+    compacting: CompactOption = True,
     as_json: JsonOption = False,
 ) -> None:
     """Recompute one closed UTC day from the archive, publish it whole, compact its archive.
@@ -48,36 +51,41 @@ def run(
     """
     with _one_line(), contextlib.ExitStack() as cleanup:
         settings = Settings.from_env()
-        now = _clock()
-        closed = Night.closed(night.date(), now)
-        seconds: dict[str, float] = {}
+        closed = _closed(night)
         metrics = cleanup.enter_context(_metrics(settings).written(_complain))
         start_spark = cleanup.enter_context(_spark_when_needed(settings))
-        report = job.run(
-            closed,
-            bucket=_bucket(settings),
-            database=_database(settings),
-            start_spark=start_spark,
-            stage=_stages("night", seconds),
-            published_at=now,
-            partial=partial,
-        )
-        metrics.published(closed, report, seconds)
-        compacted, refused = None, None
-        if compacting:
-            try:
-                compacted = _compact(settings, closed, TIDIED_NIGHTS, start_spark)
-            except NightRefused as error:
-                refused = NightRefused(f"night {closed} is published, its archive is not compacted: {error}")
+        answer, refused = _publish(closed, settings, metrics, start_spark, partial, compacting, as_json)
         if as_json:
-            compaction_json = compacted and compacted.to_json()
-            print(json.dumps({**report.to_json(), "seconds": seconds, "compaction": compaction_json}))
-        else:
-            report.print(Console(), seconds)
-            if compacted:
-                compacted.print(Console())
+            print(json.dumps(answer))
         if refused:
             raise refused
+
+
+@app.command()
+def backfill(
+    since: Annotated[str, typer.Option("--from", help="the first UTC day, YYYY-MM-DD")],
+    until: Annotated[str, typer.Option("--to", help="the last UTC day, YYYY-MM-DD or `yesterday`")],
+    partial: PartialOption = False,
+    compacting: CompactOption = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the nights of a period in their order, published ones again; stop at the first that is refused.
+
+    With --json each night is one line.
+    """
+    with _one_line(), contextlib.ExitStack() as cleanup:
+        settings = Settings.from_env()
+        nights = _closed(since).until(_closed(until))
+        if not 0 < len(nights) <= NIGHTS_MAX:
+            raise typer.BadParameter(f"{since} to {until} is not 1 to {NIGHTS_MAX} days")
+        metrics = cleanup.enter_context(_metrics(settings).written(_complain))
+        start_spark = cleanup.enter_context(_spark_when_needed(settings))
+        for night in nights:
+            answer, refused = _publish(night, settings, metrics, start_spark, partial, compacting, as_json)
+            if as_json:
+                print(json.dumps(answer), flush=True)
+            if refused:
+                raise refused
 
 
 @app.command()
@@ -85,7 +93,7 @@ def compact(day: NightOption, as_json: JsonOption = False) -> None:
     """Rewrite one closed UTC day of the archive, sorted and small; remove what earlier runs left over."""
     with _one_line(), contextlib.ExitStack() as cleanup:
         settings = Settings.from_env()
-        closed = Night.closed(day.date(), _clock())
+        closed = _closed(day)
         start_spark = cleanup.enter_context(_spark_when_needed(settings))
         report = _compact(settings, closed, 0, start_spark)
         if not report.utilities:
@@ -133,6 +141,51 @@ def _one_line() -> Iterator[None]:
     except (NightRefused, SettingError) as error:
         _complain(str(error))
         raise typer.Exit(2 if isinstance(error, SettingError) else 1) from None
+
+
+def _publish(
+    night: Night,
+    settings: Settings,
+    metrics: BatchMetrics,
+    start_spark: Callable[[], SparkSession],
+    partial: bool,
+    compacting: bool,
+    quiet: bool,
+) -> tuple[dict[str, Any], NightRefused | None]:
+    """Run a night; return its answer as plain values, and why its archive is not compacted, if it is not."""
+    seconds: dict[str, float] = {}
+    report = job.run(
+        night,
+        bucket=_bucket(settings),
+        database=_database(settings),
+        start_spark=start_spark,
+        stage=_stages(f"night {night}", seconds),
+        published_at=_clock(),
+        partial=partial,
+    )
+    metrics.published(night, report, seconds)
+    if not quiet:
+        report.print(Console(), seconds)
+    compacted, refused = None, None
+    if compacting:
+        try:
+            compacted = _compact(settings, night, TIDIED_NIGHTS, start_spark)
+        except NightRefused as error:
+            refused = NightRefused(f"night {night} is published, its archive is not compacted: {error}")
+    if compacted and not quiet:
+        compacted.print(Console())
+    return {**report.to_json(), "seconds": seconds, "compaction": compacted and compacted.to_json()}, refused
+
+
+def _closed(text: str) -> Night:
+    """Return the night that an option names.
+
+    :raises NightRefused: if its day is not over.
+    """
+    try:
+        return Night.named(text, _clock())
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def _compact(

@@ -5,6 +5,7 @@ import datetime
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
+YESTERDAY = "yesterday"
 
 
 class NightRefused(RuntimeError):  # noqa: N818 - as the contracts name theirs
@@ -27,6 +28,26 @@ class Night:
         if day >= today:
             raise NightRefused(f"night {day} is not over: it is still {today} in UTC")
         return cls(day)
+
+    @classmethod
+    def named(cls, text: str, now: datetime.datetime) -> "Night":
+        """Return the night of a day written YYYY-MM-DD, or of `yesterday`, at `now` (aware).
+
+        :raises NightRefused: if the day is not over.
+        :raises ValueError: if the text names no day.
+        """
+        if text == YESTERDAY:
+            return cls(now.astimezone(datetime.UTC).date() - datetime.timedelta(days=1))
+        try:
+            day = datetime.date.fromisoformat(text)
+        except ValueError:
+            raise ValueError(f"{text!r} is neither a day like 2026-03-29 nor `{YESTERDAY}`") from None
+        return cls.closed(day, now)
+
+    def until(self, last: "Night") -> "list[Night]":
+        """Return this night and those after it up to `last`, none if that is before."""
+        days = (last.day - self.day).days + 1
+        return [Night(self.day + datetime.timedelta(days=number)) for number in range(days)]
 
     def __str__(self) -> str:
         return self.day.isoformat()

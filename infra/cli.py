@@ -77,19 +77,23 @@ def stream(context: typer.Context) -> None:
 def batch(context: typer.Context) -> None:
     """Recompute and publish a night: --night YYYY-MM-DD; then drop its hours from live state.
 
-    `compact --day YYYY-MM-DD` only rewrites a day of the archive, as every night does with its own.
+    `backfill --from YYYY-MM-DD --to YYYY-MM-DD` does so for a period. `compact --day YYYY-MM-DD` only
+    rewrites a day of the archive, as every night does with its own.
     """
-    if context.args[:1] == ["compact"]:
-        rooms.become("batch", context.args)
-    if "--help" in context.args:
-        rooms.become("batch", ["run", "--help"])
-    code = rooms.run("batch", "run", *context.args)
-    if code:
-        raise typer.Exit(code)
-    try:
-        rooms.expire_published(Settings.from_env())
-    except RoomError as error:
-        notes.print(f"the night is published; its hours stay in live state: {error}", markup=False)
+    command, arguments = "run", context.args
+    if arguments[:1] in (["backfill"], ["compact"]):
+        command, *arguments = arguments
+    if command == "compact" or "--help" in arguments:
+        rooms.become("batch", [command, *arguments])
+    code = rooms.run("batch", command, *arguments)
+    # A night may be published and its archive not compacted, or only the first of several be published.
+    if code in (0, 1):
+        try:
+            rooms.expire_published(Settings.from_env())
+        except RoomError as error:
+            if not code:
+                notes.print(f"the night is published; its hours stay in live state: {error}", markup=False)
+    raise typer.Exit(code)
 
 
 @app.command(context_settings=PASS_ON)

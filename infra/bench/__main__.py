@@ -94,6 +94,9 @@ def end_to_end_command(
     rate: Annotated[int, typer.Option(min=1, max=5_000_000, help="Heartbeats a second.")] = 200_000,
     minutes: Annotated[float, typer.Option(min=0.5, max=1_440, help="How long.")] = 10,
     warm_up_s: Annotated[float, typer.Option(min=0, max=600, help="Sent before lag is counted.")] = 60,
+    flush_after_s: Annotated[
+        float, typer.Option(min=0, max=3_600, help="Lose all of Redis so long after the warm-up; 0: never.")
+    ] = 0,
     faults: Annotated[str, typer.Option(help="As in `simulate`; none: an empty text.")] = end_to_end.FAULTS,
     seed: Seed = SEED,
     cores: Cores = "",
@@ -102,7 +105,7 @@ def end_to_end_command(
     as_json: Json = False,
 ) -> None:
     """Everything at real-time pace. Exit 1 if a heartbeat is lost or Redis is not what the ledger says."""
-    load = end_to_end.Load(seed, users_for(rate), minutes, warm_up_s, faults)
+    load = end_to_end.Load(seed, users_for(rate), minutes, warm_up_s, flush_after_s, faults)
 
     def measure(on: Ground) -> dict[str, Any]:
         return end_to_end.run(on, load)

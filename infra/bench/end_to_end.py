@@ -1,15 +1,17 @@
 """The whole at real-time pace: simulator, broker, fold, Redis and archive, and whether anything was lost."""
 
 import dataclasses
+import math
 import time
 from collections.abc import Sequence
 from typing import Any
 
+from infra.bench import redis_lost
 from infra.bench.archive_files import ArchiveFiles
 from infra.bench.comparison import Comparison, compare_all
 from infra.bench.figures import counted_since, mean_between, phase_s, quantile
 from infra.bench.fleet import BEATS_A_S
-from infra.bench.ground import STREAM, Ground
+from infra.bench.ground import STREAM, Command, Ground
 from infra.bench.processes import used
 from infra.bench.progress import Progress, Report
 from infra.contracts.utility import UTILITIES
@@ -18,7 +20,6 @@ SERVICES = STREAM
 FAULTS = "late=0.1%,doubled=0.1%,lost=0.1%,malformed=0.001%"
 SETTLE_S_MAX = 900
 SAY_EVERY_S = 30
-READY_S_MAX = 120
 CHECKPOINTS_AFTER = 2  # late heartbeats are folded as they come; these have flushed the last
 
 
@@ -34,6 +35,7 @@ class Load:
     users: int
     minutes: float
     warm_up_s: float
+    flush_after_s: float  # of the run, when Redis loses everything; 0: never
     faults: str
 
     @property
@@ -56,7 +58,7 @@ def run(ground: Ground, load: Load) -> dict[str, Any]:
             f"then {load.minutes:g} minutes"
         )
         sender = ground.start("simulator", *_send(load))
-        report = _say_while(ground, progress, sender)
+        report, lost = _follow(ground, progress, sender, load)
         spent = used(before, ground.meter.cpu_s())
         ground.say("waiting until everything is folded and archived")
         ground.ask("commands", "stream", "settle", "--within-s", str(SETTLE_S_MAX), "--json")
@@ -74,6 +76,7 @@ def run(ground: Ground, load: Load) -> dict[str, Any]:
         "faults": load.faults,
         **_lags(loaded, run_from_s, run_until_s),
         **_visible(loaded, last),
+        **({"redis_lost": lost} if lost else {}),
         **_verdict(ground, report, last),
         "checkpoints_completed": last.checkpoints_completed,
         "cpu_s": spent,
@@ -88,16 +91,24 @@ def _send(load: Load) -> list[str]:
     return ["simulator", "run", *fleet, *pace, "--json"]
 
 
-def _say_while(ground: Ground, progress: Progress, sender: Any) -> Any:
-    """Tell how the stream does until the simulator has ended, and return the simulator's report."""
+def _follow(
+    ground: Ground, progress: Progress, sender: Command, load: Load
+) -> tuple[Any, dict[str, Any] | None]:
+    """Tell how the stream does until the simulator has ended; return its report, and what a flush showed."""
     told_s = time.monotonic()
+    flush_s = told_s + load.warm_up_s + load.flush_after_s if load.flush_after_s else math.inf
+    lost = None
     while not sender.ended():
         time.sleep(0.2)
+        if lost is None and time.monotonic() >= flush_s:
+            ground.say("flushing Redis")
+            lost = redis_lost.lose(ground.settings.redis_url, load.users)
+            ground.say(f"users right after {lost['users_right_s']} s, hours after {lost['hours_right_s']} s")
         if time.monotonic() - told_s > SAY_EVERY_S and progress.reports:
             told_s, now = time.monotonic(), progress.reports[-1]
             lag = "no watermark yet" if now.lag_s is None else f"watermark {now.lag_s:.1f} s behind"
             ground.say(f"{now.produced:,} heartbeats on the topics, {lag}")
-    return sender.answer()
+    return sender.answer(), lost
 
 
 def _settle(progress: Progress) -> Report:

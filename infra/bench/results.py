@@ -39,6 +39,8 @@ SHOWN = {
         "visible_s_p99": "p99 {} s",
         "warm_up_s": "after {:g} s of the same to warm up",
         "visible_s_p99_all": "p99 {} s with them and the end",
+        "redis_lost.users_right_s": "after FLUSHALL users right within {} s",
+        "redis_lost.hours_right_s": "their hours within {} s",
         "late": "late {:,}",
         "dead_letters": "dead letters {:,}",
         "lost": "lost {:,}",
@@ -79,6 +81,8 @@ def name_of(result: Mapping[str, Any]) -> str:
     words = [str(result["bench"])]
     if "rate" in result:
         words.append(str(result["rate"]))
+    if "redis_lost" in result:
+        words.append("with Redis lost")
     if result["cores"]["count"] < result["machine"]["cores"]:
         words.append(f"on {result['cores']['count']} of {result['machine']['cores']} cores")
     return " ".join(words)

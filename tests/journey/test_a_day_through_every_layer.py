@@ -6,9 +6,12 @@ MySQL and the API, while all that runs is killed once, one after the other.
 
 import contextlib
 import datetime
+import itertools
 import json
 import os
+import pathlib
 import signal
+import subprocess
 import time
 
 import duckdb
@@ -17,8 +20,10 @@ import numpy as np
 import pytest
 import redis
 
+from infra.contracts.heartbeat import USER_ID_MIN
 from infra.contracts.live_state import NOW_DTYPE, NOW_FIELD
-from infra.contracts.utility import UTILITIES
+from infra.contracts.utility import UTILITIES, Utility
+from infra.settings import CHECKOUT
 from tests.support import faults
 from tests.support.archive import day_files, days, heartbeats
 from tests.support.services import Platform, failed_in_one_line, running_platform
@@ -59,6 +64,49 @@ def wait_until_behind(platform: Platform) -> None:
         assert time.monotonic() < deadline, report
 
 
+def published(platform: Platform) -> str:
+    """Return what is published of the night and all its users, as JSON."""
+    users = json.dumps(list(range(USER_ID_MIN, USER_ID_MIN + USERS)))
+    return platform.room("batch", "published", "--night", NIGHT, "--json", stdin=users).stdout
+
+
+def recounted(files: list[str], utility: Utility) -> dict[tuple[int, str], tuple[int, list[int]]]:
+    """Count a day again in DuckDB: by user the distinct heartbeats, and the register at 25 hours' bounds.
+
+    A bound's reading is that of the last heartbeat before it, however long before; at first, the first one's.
+    """
+    begin = f"epoch_ms(TIMESTAMP '{NIGHT} 00:00:00')"
+    found = duckdb.sql(
+        f"""
+        WITH beats AS (
+            SELECT user_id, sent_at, max(register) AS register FROM read_parquet({files}) GROUP BY ALL
+        ), readings AS (
+            SELECT user_id, bound, max_by(register, sent_at) AS reading
+            FROM beats, range(25) AS bounds(bound) WHERE sent_at < {begin} + 3600000 * bound GROUP BY ALL
+        ), counts AS (
+            SELECT user_id, count(*) AS beats, min_by(register, sent_at) AS first FROM beats GROUP BY user_id
+        )
+        SELECT user_id, any_value(beats), list(coalesce(reading, first) ORDER BY bound)
+        FROM counts, range(25) AS bounds(bound) LEFT JOIN readings USING (user_id, bound) GROUP BY user_id
+        """
+    ).fetchall()
+    return {(user_id, str(utility)): (beats, readings) for user_id, beats, readings in found}
+
+
+def as_cron_does(platform: Platform, night: str, log: pathlib.Path) -> "subprocess.CompletedProcess[str]":
+    """Run the command of infra/nightly.cron for a night, which need not be yesterday's, and its log."""
+    lines = (CHECKOUT / "infra" / "nightly.cron").read_text().splitlines()
+    [command] = [line.split(maxsplit=5)[5] for line in lines if line.endswith("}")]
+    return subprocess.run(
+        ["sh", "-c", command.replace("nightly.log", str(log)).replace("yesterday", night)],
+        env={**os.environ, **platform.settings.to_env(), "METERBEAT": str(CHECKOUT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
 @pytest.fixture(scope="module")
 def journey(tmp_path_factory):
     """The platform after the whole story; its own, so that no other test's messages are on the topics."""
@@ -84,7 +132,7 @@ def journey(tmp_path_factory):
         assert resumed["restored_from"], "the fold began anew instead of resuming"
         assert resumed["archive_restored_from"], "the archive began anew instead of resuming"
         platform.ask("stream", "settle", "--within-s", str(SETTLE_S_MAX))
-        night = platform.ask("batch", "--night", NIGHT)
+        night = platform.ask("batch", "backfill", "--from", NIGHT, "--to", NIGHT)
         serving = platform.start("serve")
         try:
             yield platform, night
@@ -157,21 +205,43 @@ class TestADayThroughEveryLayer:
         assert len(letters) == sum(made["malformed"] for made in topics.values())
         assert all(letter["reason"] for letter in letters)
 
-    def test_running_the_night_again_changes_no_row(self, journey):
+    def test_the_night_is_what_another_engine_counts_in_other_words(self, journey):
+        platform, _ = journey
+        rows = json.loads(published(platform))["rows"]
+        assert len(rows) == USERS * len(UTILITIES)
+
+        counted = {}
+        for utility in UTILITIES:
+            counted |= recounted(day_files(platform.settings, utility, NIGHT), utility)
+
+        for row in rows:
+            beats, readings = counted[row["user_id"], row["utility"]]
+            hours = [row[f"h{hour:02}"] for hour in range(24)]
+            assert row["heartbeats"] == beats, row
+            assert [row["register_start"], row["register_end"]] == [readings[0], readings[-1]], row
+            assert hours == [after - before for before, after in itertools.pairwise(readings)], row
+            assert row["usage_total"] == readings[-1] - readings[0], row
+
+    def test_the_line_for_cron_runs_the_night_again_and_changes_no_row(self, journey, tmp_path):
+        """From the compacted archive."""
         platform, night = journey
-        before = platform.room(
-            "batch", "published", "--night", NIGHT, "--json", stdin="[10000000, 10000001]"
-        ).stdout
+        before = published(platform)
+        log = tmp_path / "nightly.log"
 
-        again = platform.ask("batch", "--night", NIGHT)  # from the compacted archive
+        done = as_cron_does(platform, NIGHT, log)
 
-        after = platform.room(
-            "batch", "published", "--night", NIGHT, "--json", stdin="[10000000, 10000001]"
-        ).stdout
-        assert after == before
-        assert again["usage_total"] == night["usage_total"]
-        assert again["rows_checksum"] == night["rows_checksum"]
-        assert again["compaction"]["bytes_after"] == night["compaction"]["bytes_after"]
+        assert (done.returncode, done.stdout) == (0, ""), log.read_text() + done.stdout + done.stderr
+        assert f"night {NIGHT}, published" in log.read_text()
+        assert published(platform) == before
+        files = [file for utility in UTILITIES for file in day_files(platform.settings, utility, NIGHT)]
+        assert sum(pathlib.Path(file).stat().st_size for file in files) == night["compaction"]["bytes_after"]
+
+    def test_the_line_for_cron_says_why_a_night_failed(self, journey, tmp_path):
+        platform, _ = journey
+        done = as_cron_does(platform, "2025-06-01", tmp_path / "nightly.log")
+
+        assert done.returncode == 1
+        assert "2025-06-01" in done.stdout
 
     def test_an_unknown_user_is_a_problem_with_status_404(self, journey):
         platform, _ = journey

@@ -13,6 +13,7 @@ from batch.__main__ import app
     "command",
     [
         ["run", "--night", "2026-03-29"],
+        ["backfill", "--from", "2026-03-28", "--to", "2026-03-29"],
         ["compact", "--day", "2026-03-29"],
         ["published", "--users", "10000000"],
     ],
@@ -35,3 +36,18 @@ def test_a_day_that_is_not_over_has_failed(command: list[str]) -> None:
 
     assert done.exit_code == 1
     assert "night 2199-01-01 is not over" in done.output
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        pytest.param(["run", "--night", "soon"], "'soon' is neither a day", id="no day"),
+        pytest.param(["backfill", "--from", "2026-03-29", "--to", "2026-03-28"], "not 1 to", id="backwards"),
+        pytest.param(["backfill", "--from", "2020-01-01", "--to", "2026-03-28"], "not 1 to", id="too many"),
+    ],
+)
+def test_what_names_no_nights_is_misuse(options: list[str], says: str) -> None:
+    done = CliRunner().invoke(app, options)
+
+    assert done.exit_code == 2
+    assert says in done.output

@@ -20,6 +20,22 @@ class TestNight:
         assert str(Night(DAY)) == "2026-03-29"
         assert str(Night(DAY).previous) == "2026-03-28"
 
+    def test_is_named_as_text(self) -> None:
+        just_after = datetime.datetime(2026, 3, 30, 0, 0, 1, tzinfo=datetime.UTC)
+
+        assert Night.named("2026-03-29", just_after) == Night.named("yesterday", just_after) == Night(DAY)
+        with pytest.raises(NightRefused, match="night 2026-03-30 is not over"):
+            Night.named("2026-03-30", just_after)
+        with pytest.raises(ValueError, match="neither a day"):
+            Night.named("29.3.", just_after)
+
+    def test_goes_on_to_a_later_one(self) -> None:
+        nights = Night(datetime.date(2026, 2, 27)).until(Night(datetime.date(2026, 3, 1)))
+
+        assert [str(night) for night in nights] == ["2026-02-27", "2026-02-28", "2026-03-01"]
+        assert Night(DAY).until(Night(DAY)) == [Night(DAY)]
+        assert Night(DAY).until(Night(DAY).previous) == []
+
     def test_closes_at_midnight_utc(self) -> None:
         midnight = datetime.datetime(2026, 3, 30, tzinfo=datetime.UTC)
 
