@@ -89,6 +89,22 @@ def backfill(
 
 
 @app.command()
+def verify(night: NightOption, as_json: JsonOption = False) -> None:
+    """Recount a published night and hold it against what is published. Exit 1 on any difference."""
+    with _one_line(), contextlib.ExitStack() as cleanup:
+        settings = Settings.from_env()
+        found = job.verify(
+            _closed(night),
+            bucket=_bucket(settings),
+            database=_database(settings),
+            start_spark=cleanup.enter_context(_spark_when_needed(settings)),
+            stage=_stages("verify", {}),
+        )
+    print(json.dumps(found.to_json()) if as_json else found)
+    raise typer.Exit(1 if found.users_differing else 0)
+
+
+@app.command()
 def compact(day: NightOption, as_json: JsonOption = False) -> None:
     """Rewrite one closed UTC day of the archive, sorted and small; remove what earlier runs left over."""
     with _one_line(), contextlib.ExitStack() as cleanup:

@@ -1,4 +1,4 @@
-"""The night as one story: look, recompute, conserve, curate, load, verify, switch."""
+"""The night as one story: look, recompute, conserve, load, verify, curate, switch."""
 
 import contextlib
 import dataclasses
@@ -15,7 +15,7 @@ from batch.bucket_sink import Bucket
 from batch.conservation import RegionTotal
 from batch.mysql_sink import Database, NightRow, Publication
 from batch.night import Night, NightRefused
-from batch.report import Report
+from batch.report import Report, Verified
 from batch.s3_source import Found
 from infra.contracts import archive
 from infra.contracts.utility import UTILITIES
@@ -46,6 +46,16 @@ class Recomputed:
         }
 
 
+@dataclasses.dataclass(frozen=True)
+class Staged:
+    """A night ready to be published."""
+
+    found: Found
+    publication: Publication
+    recomputed: Recomputed
+    rows_checksum: int
+
+
 def run(
     night: Night,
     *,
@@ -63,6 +73,58 @@ def run(
 
     :raises NightRefused: for everything that can be expected to go wrong; nothing is published then.
     """
+    with _staged(night, bucket, database, start_spark, stage, partial=partial) as staged:
+        recomputed, counts = staged.recomputed, staged.recomputed.counts
+        with _refusals(), stage("curate"):
+            s3_sink.write_curated(recomputed.rows, bucket, night)
+        with stage("switch"):
+            row = NightRow(
+                counts["users"], counts["heartbeats"], recomputed.usage_total, staged.rows_checksum
+            )
+            staged.publication.switch(night, row, published_at)
+    return Report(
+        night=str(night),
+        usage_total=recomputed.usage_total,
+        regions=len({total.region for total in recomputed.totals}),
+        first_night=not staged.found.previous,
+        archive_objects=len(staged.found.archive_keys),
+        archive_bytes=staged.found.archive_bytes,
+        rows_checksum=staged.rows_checksum,
+        **counts,
+    )
+
+
+def verify(
+    night: Night,
+    *,
+    bucket: Bucket,
+    database: Database,
+    start_spark: Callable[[], SparkSession],
+    stage: Stage,
+) -> Verified:
+    """Recompute a published night and hold it against what is published, row by row; publishes nothing.
+
+    :raises NightRefused: if the night is not published, or cannot be recomputed.
+    """
+    with _staged(night, bucket, database, start_spark, stage, partial=True) as staged:
+        if not staged.publication.has(night):
+            raise NightRefused(f"night {night} is not published; run `meterbeat batch --night {night}`")
+        with stage("compare"):
+            users, named = staged.publication.differing_users(night)
+    return Verified(str(night), staged.recomputed.counts["rows"], users, tuple(named))
+
+
+@contextlib.contextmanager
+def _staged(
+    night: Night,
+    bucket: Bucket,
+    database: Database,
+    start_spark: Callable[[], SparkSession],
+    stage: Stage,
+    *,
+    partial: bool,
+) -> Iterator[Staged]:
+    """Recompute a night and stage it in MySQL, where nobody reads it; clear all that afterwards."""
     with stage("look"):
         found = s3_source.look(bucket, night)
         publication = Publication(database)
@@ -78,25 +140,10 @@ def run(
             spark = start_spark()
         with _refusals():
             recomputed = _recompute(spark, night, bucket=bucket, found=found, stage=stage, partial=partial)
-            with stage("curate"):
-                s3_sink.write_curated(recomputed.rows, bucket, night)
             checksum = _load(recomputed, database, publication, stage)
-            spark.catalog.clearCache()
-        counts = recomputed.counts
-        with stage("switch"):
-            row = NightRow(counts["users"], counts["heartbeats"], recomputed.usage_total, checksum)
-            publication.switch(night, row, published_at)
-            publication.clear()
-    return Report(
-        night=str(night),
-        usage_total=recomputed.usage_total,
-        regions=len({total.region for total in recomputed.totals}),
-        first_night=not found.previous,
-        archive_objects=len(found.archive_keys),
-        archive_bytes=found.archive_bytes,
-        rows_checksum=checksum,
-        **counts,
-    )
+        yield Staged(found, publication, recomputed, checksum)
+        spark.catalog.clearCache()
+        publication.clear()
 
 
 def check_follows(night: Night, found: Found, *, published: bool, earlier: bool) -> None:

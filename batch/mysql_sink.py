@@ -19,6 +19,7 @@ import pymysql
 import pymysql.cursors
 from pyspark.sql import DataFrame
 
+from batch.conservation import USERS_NAMED_MAX
 from batch.night import Night, NightRefused
 from infra.contracts import master_data, nightly
 from infra.contracts.utility import UTILITIES
@@ -204,6 +205,20 @@ class Publication(Lock):
             for table, key in KEYS.items():
                 self._replace_master(table, key)
             self._connection.commit()
+
+    def differing_users(self, night: Night) -> tuple[int, list[int]]:
+        """Return how many users have other rows staged than published for a night, and the first ids."""
+        keys = " AND ".join(f"other.{column} = one.{column}" for column in nightly.USAGE_DAYS_COLUMNS[:3])
+        same = " AND ".join(f"other.{column} <=> one.{column}" for column in nightly.USAGE_DAYS_COLUMNS[3:])
+        staged, published = _staging("usage_days"), "usage_days"
+        differing = f"""
+            SELECT user_id FROM {staged} AS one WHERE NOT EXISTS
+                (SELECT 1 FROM {published} AS other WHERE {keys} AND {same})
+            UNION SELECT user_id FROM {published} AS one WHERE night = %s AND NOT EXISTS
+                (SELECT 1 FROM {staged} AS other WHERE {keys})"""
+        [[count]] = self._query(f"SELECT COUNT(*) FROM ({differing}) AS found", night.day)
+        rows = self._query(f"{differing} ORDER BY user_id LIMIT {USERS_NAMED_MAX}", night.day)
+        return count, [user_id for [user_id] in rows]
 
     def clear(self) -> None:
         """Drop the staging tables."""

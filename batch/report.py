@@ -51,6 +51,26 @@ class Report:
 
 
 @dataclasses.dataclass(frozen=True)
+class Verified:
+    """What a published night is, held against its recount."""
+
+    night: str
+    rows: int  # recounted
+    users_differing: int  # of whom any figure differs, or a row is there only once
+    user_ids: tuple[int, ...]  # the first of them
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return dataclasses.asdict(self)
+
+    def __str__(self) -> str:
+        if not self.users_differing:
+            return f"night {self.night}: {self.rows:,} rows, published as recounted"
+        named = ", ".join(str(user_id) for user_id in self.user_ids)
+        return f"night {self.night}: {self.users_differing:,} users differ from the recount, such as {named}"
+
+
+@dataclasses.dataclass(frozen=True)
 class CompactionReport:
     """One day's compaction, by utility and in all; `removed` objects are what earlier ones superseded."""
 

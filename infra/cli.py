@@ -77,13 +77,14 @@ def stream(context: typer.Context) -> None:
 def batch(context: typer.Context) -> None:
     """Recompute and publish a night: --night YYYY-MM-DD; then drop its hours from live state.
 
-    `backfill --from YYYY-MM-DD --to YYYY-MM-DD` does so for a period. `compact --day YYYY-MM-DD` only
-    rewrites a day of the archive, as every night does with its own.
+    `backfill --from YYYY-MM-DD --to YYYY-MM-DD` does so for a period, `verify --night YYYY-MM-DD` holds a
+    published night against a recount, and `compact --day YYYY-MM-DD` only rewrites a day of the archive, as
+    every night does with its own.
     """
     command, arguments = "run", context.args
-    if arguments[:1] in (["backfill"], ["compact"]):
+    if arguments[:1] in (["backfill"], ["verify"], ["compact"]):
         command, *arguments = arguments
-    if command == "compact" or "--help" in arguments:
+    if command in ("verify", "compact") or "--help" in arguments:
         rooms.become("batch", [command, *arguments])
     code = rooms.run("batch", command, *arguments)
     # A night may be published and its archive not compacted, or only the first of several be published.

@@ -45,6 +45,12 @@ SHOWN = {
         "dead_letters": "dead letters {:,}",
         "lost": "lost {:,}",
         "differences": "differences {:,}",
+        "cpu_s_per_million.redis": "CPU s a million: Redis {}",
+        "cpu_s_per_million.flink-taskmanager": "task manager {}",
+        "cpu_s_per_million.python workers": "its Python workers {}",
+        "cpu_s_per_million.simulator": "simulator {}",
+        "cpu_s_per_million.kafka": "Kafka {}",
+        "cpu_s_per_million.s3": "S3 {}",
     },
     "live-state": {
         "bytes_per_user": "{} bytes a user",

@@ -17,6 +17,7 @@ import time
 import duckdb
 import httpx
 import numpy as np
+import pymysql
 import pytest
 import redis
 
@@ -235,6 +236,32 @@ class TestADayThroughEveryLayer:
         assert published(platform) == before
         files = [file for utility in UTILITIES for file in day_files(platform.settings, utility, NIGHT)]
         assert sum(pathlib.Path(file).stat().st_size for file in files) == night["compaction"]["bytes_after"]
+
+    def test_a_published_figure_that_is_not_the_recounts_is_found(self, journey):
+        platform, _ = journey
+        settings, forged = platform.settings, USER_ID_MIN + 3
+        change = (
+            "UPDATE usage_days SET h05 = h05 + %s WHERE user_id = %s AND night = %s AND utility = 'water'"
+        )
+        database = pymysql.connect(
+            host=settings.mysql_host,
+            port=settings.mysql_port,
+            user=settings.mysql_batch_user,
+            password=settings.mysql_batch_password,
+            database=settings.mysql_database,
+            autocommit=True,
+        )
+        with contextlib.closing(database), database.cursor() as cursor:
+            cursor.execute(change, (1, forged, NIGHT))
+            try:
+                done = platform.meterbeat("batch", "verify", "--night", NIGHT, "--json")
+            finally:
+                cursor.execute(change, (-1, forged, NIGHT))
+
+        assert done.returncode == 1, done.stderr
+        found = json.loads(done.stdout)
+        assert found["rows"] == USERS * len(UTILITIES)
+        assert (found["users_differing"], found["user_ids"]) == (1, [forged])
 
     def test_the_line_for_cron_says_why_a_night_failed(self, journey, tmp_path):
         platform, _ = journey
