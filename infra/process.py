@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 START_S_MAX = 90
 STOP_S_MAX = 20
+FREE_S_MAX = 5
 LAST_WORDS_MAX = 300
 
 
@@ -53,13 +54,17 @@ class Service:
         """
         if self.pid():
             return False
+        # A process of ours that was killed keeps its ports until the last of its threads is gone.
+        free_by_s = time.monotonic() + (FREE_S_MAX if self.pid_path.exists() else 0)
         end_orphans(self.pid_path)
         for purpose, port in self.ports.items():
-            if port_answers(port):
-                raise ServiceError(
-                    f"{self.name}: port {port} ({purpose}) is taken by another process; "
-                    f"end that process or set METERBEAT_PORT_BASE"
-                )
+            while port_answers(port):
+                if time.monotonic() >= free_by_s:
+                    raise ServiceError(
+                        f"{self.name}: port {port} ({purpose}) is taken by another process; "
+                        f"end that process or set METERBEAT_PORT_BASE"
+                    )
+                time.sleep(0.1)
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             self.prepare()

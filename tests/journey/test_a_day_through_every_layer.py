@@ -34,7 +34,8 @@ FAULTS = "late=1%,doubled=1%,lost=1%,malformed=0.1%"
 SETTLE_S_MAX = 300
 COMPACTED_BYTES_MAX = 4  # a heartbeat
 PORT_BASE = 31_000
-RATE = 3_000  # a second; the faults have a minute and more to happen in
+RATE = 500  # a second while there are faults: minutes of them, though no more than UNDER_LOAD of event time
+UNDER_LOAD = datetime.timedelta(hours=3)
 OFTEN = {  # so that there is something to resume
     "stream_buckets": 2,
     "checkpoint_interval_s": 2,
@@ -108,24 +109,42 @@ def as_cron_does(platform: Platform, night: str, log: pathlib.Path) -> "subproce
     )
 
 
+def max_rate(since: datetime.datetime, until: datetime.datetime) -> list[str]:
+    """Return the options of a run as fast as possible."""
+    return ["--rate", "max", "--from", since.isoformat(), "--to", until.isoformat()]
+
+
+def first_kills(
+    platform: Platform, home: pathlib.Path, fleet: list[str], since: datetime.datetime
+) -> datetime.datetime:
+    """Kill what needs no person to go on while the fleet beats; return how far the fleet came."""
+    pace = ["--rate", str(RATE), "--from", since.isoformat(), "--to", UNTIL.isoformat(), "--json"]
+    told = home / "simulate.log"
+    with told.open("wb") as output:
+        sender = platform.start("simulate", *fleet, *pace, output=output)
+    for kill in (faults.kill_python_worker, faults.kill_broker, faults.kill_redis):
+        faults.wait_until_it_goes_on(platform, sender)
+        kill(platform)
+    faults.wait_until_it_goes_on(platform, sender)
+    sender.send_signal(signal.SIGINT)
+    assert sender.wait(timeout=60) == 0, told.read_text()
+    [report] = [json.loads(line) for line in told.read_text().splitlines() if line.startswith("{")]
+    return datetime.datetime.fromtimestamp(report["to"] / 1_000, datetime.UTC)
+
+
 @pytest.fixture(scope="module")
 def journey(tmp_path_factory):
     """The platform after the whole story; its own, so that no other test's messages are on the topics."""
     home = tmp_path_factory.mktemp("journey")
     with running_platform(home, port_base=PORT_BASE, **OFTEN) as platform:
         fleet = ["--users", str(USERS), "--seed", "11", "--faults", FAULTS]
-        half = SINCE + (UNTIL - SINCE) / 2
-        platform.ask(
-            "simulate", *fleet, "--rate", "max", "--from", SINCE.isoformat(), "--to", half.isoformat()
-        )
+        first = UNTIL - UNDER_LOAD
+        platform.ask("simulate", *fleet, *max_rate(SINCE, first))
         platform.ask("stream", "run")
         faults.kill_task_process(platform)
         wait_for_checkpoints(platform)
-        rest = ["--rate", str(RATE), "--from", half.isoformat(), "--to", UNTIL.isoformat()]
-        sender = platform.start("simulate", *fleet, *rest)
-        for kill in (faults.kill_python_worker, faults.kill_broker, faults.kill_redis):
-            faults.wait_until_it_goes_on(platform, sender)
-            kill(platform)
+        second = first_kills(platform, home, fleet, first)
+        sender = platform.start("simulate", *fleet, *max_rate(second, UNTIL))
         wait_until_behind(platform)
         platform.kill("flink-jobmanager")
         assert sender.wait(timeout=SETTLE_S_MAX) == 0
@@ -170,20 +189,24 @@ class TestADayThroughEveryLayer:
         assert done.returncode == 1
         assert '"difference": 1' in done.stdout
 
-    def test_the_archive_holds_every_heartbeat_exactly_once(self, journey):
+    def test_the_archive_holds_every_message_once_and_no_heartbeat_is_lost(self, journey):
         platform, _ = journey
         ledger = platform.room("simulator", "ledger", "--summary", "--json")
         topics = json.loads(ledger.stdout)["topics"]
+        archived = {}
 
         for utility in UTILITIES:
-            archived = days(platform.settings, utility)
-            files = [file for day in archived for file in day_files(platform.settings, utility, day)]
-            [(rows, distinct)] = duckdb.sql(
+            found = days(platform.settings, utility)
+            files = [file for day in found for file in day_files(platform.settings, utility, day)]
+            [(archived[utility], distinct)] = duckdb.sql(
                 f"SELECT count(*), count(DISTINCT (user_id, sent_at)) FROM read_parquet({files})"
             ).fetchall()
-            made = topics[utility]
-            assert distinct == made["delivered"]
-            assert rows == made["delivered"] + made["doubled"]
+            assert distinct == topics[utility]["delivered"]
+
+        # A broker that is killed may have got a batch whose acknowledgement was lost: it is sent again.
+        produced = platform.ask("stream", "status")["heartbeats_produced"]
+        assert sum(archived.values()) == produced - len(platform.ask("stream", "dead-letters"))
+        assert produced >= sum(made["messages"] for made in topics.values())
 
     def test_the_night_left_its_day_of_the_archive_sorted_and_small(self, journey):
         platform, night = journey
@@ -197,13 +220,14 @@ class TestADayThroughEveryLayer:
             rows = heartbeats(files).select(["user_id", "sent_at"]).to_pandas()
             assert rows.equals(rows.sort_values(["user_id", "sent_at"], kind="stable", ignore_index=True))
 
-    def test_every_malformed_message_is_a_dead_letter_once(self, journey):
+    def test_every_malformed_message_is_a_dead_letter(self, journey):
         platform, _ = journey
         topics = json.loads(platform.room("simulator", "ledger", "--summary", "--json").stdout)["topics"]
 
         letters = platform.ask("stream", "dead-letters")
 
-        assert len(letters) == sum(made["malformed"] for made in topics.values())
+        different = {(letter["topic"], letter["key"], letter["value"]) for letter in letters}
+        assert len(different) == sum(made["malformed"] for made in topics.values())
         assert all(letter["reason"] for letter in letters)
 
     def test_the_night_is_what_another_engine_counts_in_other_words(self, journey):

@@ -35,8 +35,10 @@ final class Packer extends AbstractStreamOperator<RowData>
 
   private static final long LATE_FLUSH_MS = 500;
   private static final int LETTER_BYTES_MAX = 1 << 20; // VALUE_BYTES_MAX of infra/contracts/dead_letter.py
+  // Each subtask's own. A union of them could not be part of a savepoint that stops the job: Flink refuses one
+  // in which some of the sources have finished before others.
   private static final ListStateDescriptor<Long> NEWEST =
-      new ListStateDescriptor<>("newest", LongSerializer.INSTANCE);
+      new ListStateDescriptor<>("newest_event_ms", LongSerializer.INSTANCE);
 
   private final int[] labels;
   private final long windowMs;
@@ -59,7 +61,7 @@ final class Packer extends AbstractStreamOperator<RowData>
 
   @Override
   public void initializeState(StateInitializationContext context) throws Exception {
-    newestState = context.getOperatorStateStore().getUnionListState(NEWEST);
+    newestState = context.getOperatorStateStore().getListState(NEWEST);
     newest = -1;
     for (long known : newestState.get()) {
       newest = Math.max(newest, known);
