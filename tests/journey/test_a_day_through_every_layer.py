@@ -89,7 +89,8 @@ def recounted(files: list[str], utility: Utility) -> dict[tuple[int, str], tuple
             SELECT user_id, count(*) AS beats, min_by(register, sent_at) AS first FROM beats GROUP BY user_id
         )
         SELECT user_id, any_value(beats), list(coalesce(reading, first) ORDER BY bound)
-        FROM counts, range(25) AS bounds(bound) LEFT JOIN readings USING (user_id, bound) GROUP BY user_id
+        FROM counts CROSS JOIN range(25) AS bounds(bound) LEFT JOIN readings USING (user_id, bound)
+        GROUP BY user_id
         """
     ).fetchall()
     return {(user_id, str(utility)): (beats, readings) for user_id, beats, readings in found}
@@ -226,8 +227,10 @@ class TestADayThroughEveryLayer:
 
         letters = platform.ask("stream", "dead-letters")
 
-        different = {(letter["topic"], letter["key"], letter["value"]) for letter in letters}
-        assert len(different) == sum(made["malformed"] for made in topics.values())
+        sent_again = platform.ask("stream", "status")["heartbeats_produced"] - sum(
+            made["messages"] for made in topics.values()
+        )
+        assert 0 <= len(letters) - sum(made["malformed"] for made in topics.values()) <= sent_again
         assert all(letter["reason"] for letter in letters)
 
     def test_the_night_is_what_another_engine_counts_in_other_words(self, journey):
