@@ -1,24 +1,26 @@
-"""The commands of batch: run a night, compact a day's archive, show what is published."""
+"""The commands of batch: nights, invoices, the archive's compaction, and what is published."""
 
 import contextlib
+import dataclasses
 import datetime
 import json
 import pathlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
 from pyspark.sql import SparkSession
 from rich.console import Console
 
-from batch import compaction, job, mysql_sink, session
+from batch import compaction, invoice_commands, job, mysql_sink, session
 from batch.bucket_sink import Bucket
 from batch.metrics import BatchMetrics
 from batch.mysql_sink import Database
 from batch.night import Night, NightRefused
 from batch.report import CompactionReport
+from batch.stages import COMPACTION, NIGHT, VERIFICATION, Stages
 from infra.settings import SettingError, Settings
 
 app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -35,6 +37,9 @@ PartialOption = Annotated[
 CompactOption = Annotated[
     bool, typer.Option("--compact/--no-compact", help="rewrite the day's archive once the night is published")
 ]
+LateOption = Annotated[
+    bool, typer.Option("--late/--no-late", help="first run again earlier nights whose archive has grown")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="report as JSON on standard output")]
 
 
@@ -43,22 +48,20 @@ def run(
     night: NightOption,
     partial: PartialOption = False,
     compacting: CompactOption = True,
+    late: LateOption = True,
     as_json: JsonOption = False,
 ) -> None:
     """Recompute one closed UTC day from the archive, publish it whole, compact its archive.
 
-    A compaction that fails leaves the night published and the archive as it was; the exit code is 1.
+    Earlier nights, up to 40 days back, whose archive has grown since they were published are run again
+    before, and published ones that start from a night that now ends otherwise are run again after it. A
+    compaction that fails leaves its night published and the archive as it was, and the next nights go on; the
+    exit code is 1 in the end. With --json each night is one line.
     """
-    with _one_line(), contextlib.ExitStack() as cleanup:
-        settings = Settings.from_env()
+    with _one_line(), _platform() as platform:
         closed = _closed(night)
-        metrics = cleanup.enter_context(_metrics(settings).written(_complain))
-        start_spark = cleanup.enter_context(_spark_when_needed(settings))
-        answer, refused = _publish(closed, settings, metrics, start_spark, partial, compacting, as_json)
-        if as_json:
-            print(json.dumps(answer))
-        if refused:
-            raise refused
+        grown = job.late_nights(closed, platform.bucket, platform.database) if late else []
+        _run_in_order(platform, grown, [closed], partial, compacting, as_json)
 
 
 @app.command()
@@ -73,47 +76,42 @@ def backfill(
 
     With --json each night is one line.
     """
-    with _one_line(), contextlib.ExitStack() as cleanup:
-        settings = Settings.from_env()
+    with _one_line(), _platform() as platform:
         nights = _closed(since).until(_closed(until))
         if not 0 < len(nights) <= NIGHTS_MAX:
             raise typer.BadParameter(f"{since} to {until} is not 1 to {NIGHTS_MAX} days")
-        metrics = cleanup.enter_context(_metrics(settings).written(_complain))
-        start_spark = cleanup.enter_context(_spark_when_needed(settings))
-        for night in nights:
-            answer, refused = _publish(night, settings, metrics, start_spark, partial, compacting, as_json)
-            if as_json:
-                print(json.dumps(answer), flush=True)
-            if refused:
-                raise refused
+        _run_in_order(platform, [], nights, partial, compacting, as_json)
 
 
 @app.command()
 def verify(night: NightOption, as_json: JsonOption = False) -> None:
     """Recount a published night and hold it against what is published. Exit 1 on any difference."""
-    with _one_line(), contextlib.ExitStack() as cleanup:
-        settings = Settings.from_env()
-        found = job.verify(
-            _closed(night),
-            bucket=_bucket(settings),
-            database=_database(settings),
-            start_spark=cleanup.enter_context(_spark_when_needed(settings)),
-            stage=_stages("verify", {}),
-        )
+    with _one_line(), _platform() as platform:
+        closed = _closed(night)
+        with Stages(progress, f"verify {closed}", VERIFICATION).shown() as stages:
+            found = job.verify(closed, platform.services(stages))
     print(json.dumps(found.to_json()) if as_json else found)
     raise typer.Exit(1 if found.users_differing else 0)
 
 
 @app.command()
+def rollback(night: NightOption, as_json: JsonOption = False) -> None:
+    """Put back what was published before the newest night's last publication; it can be run again."""
+    with _one_line():
+        database = database_of(Settings.from_env())
+        with contextlib.closing(mysql_sink.Publication(database)) as publication:
+            undone = publication.rollback(_closed(night), _clock())
+    print(json.dumps(dataclasses.asdict(undone), default=str) if as_json else undone)
+
+
+@app.command()
 def compact(day: NightOption, as_json: JsonOption = False) -> None:
     """Rewrite one closed UTC day of the archive, sorted and small; remove what earlier runs left over."""
-    with _one_line(), contextlib.ExitStack() as cleanup:
-        settings = Settings.from_env()
+    with _one_line(), _platform() as platform:
         closed = _closed(day)
-        start_spark = cleanup.enter_context(_spark_when_needed(settings))
-        report = _compact(settings, closed, 0, start_spark)
+        report = _compact(platform, closed, 0)
         if not report.utilities:
-            raise NightRefused(f"no archive of {closed} to compact in s3://{settings.s3_bucket}")
+            raise NightRefused(f"no archive of {closed} to compact in s3://{platform.bucket.name}")
     if as_json:
         print(json.dumps(report.to_json()))
     else:
@@ -132,7 +130,7 @@ def published(
     user_ids = _user_ids(users)
     with _one_line():
         day = night.date() if night else None
-        answer = mysql_sink.published_rows(_database(Settings.from_env()), day, user_ids)
+        answer = mysql_sink.published_rows(database_of(Settings.from_env()), day, user_ids)
     if as_json:
         print(json.dumps(answer))
         return
@@ -149,6 +147,28 @@ def main() -> None:
     app()
 
 
+def bucket_of(settings: Settings) -> Bucket:
+    """Return the bucket that settings name."""
+    return Bucket(
+        settings.s3_endpoint,
+        settings.s3_region,
+        settings.s3_access_key,
+        settings.s3_secret_key,
+        settings.s3_bucket,
+    )
+
+
+def database_of(settings: Settings) -> Database:
+    """Return the published database that settings name, as batch's user."""
+    return Database(
+        settings.mysql_host,
+        settings.mysql_port,
+        settings.mysql_database,
+        settings.mysql_batch_user,
+        settings.mysql_batch_password,
+    )
+
+
 @contextlib.contextmanager
 def _one_line() -> Iterator[None]:
     """End with one line for what can be expected to go wrong: exit code 2 for a setting, else 1."""
@@ -159,38 +179,90 @@ def _one_line() -> Iterator[None]:
         raise typer.Exit(2 if isinstance(error, SettingError) else 1) from None
 
 
-def _publish(
-    night: Night,
-    settings: Settings,
-    metrics: BatchMetrics,
-    start_spark: Callable[[], SparkSession],
+@dataclasses.dataclass(frozen=True)
+class _Platform:
+    """The services that nights of this process work with, and the figures they leave."""
+
+    bucket: Bucket
+    database: Database
+    start_spark: Callable[[], SparkSession]
+    metrics: BatchMetrics
+
+    def services(self, stages: Stages) -> job.Services:
+        """Return what one night works with."""
+        return job.Services(self.bucket, self.database, self.start_spark, stages.stage)
+
+
+@contextlib.contextmanager
+def _platform() -> Iterator[_Platform]:
+    settings = Settings.from_env()
+    metrics = BatchMetrics(pathlib.Path(settings.batch_metrics_file), time.time)
+    with metrics.written(_complain), _spark_when_needed(settings) as start_spark:
+        yield _Platform(bucket_of(settings), database_of(settings), start_spark, metrics)
+
+
+def _run_in_order(
+    platform: _Platform,
+    late: Sequence[Night],
+    asked: Sequence[Night],
     partial: bool,
     compacting: bool,
     quiet: bool,
-) -> tuple[dict[str, Any], NightRefused | None]:
-    """Run a night; return its answer as plain values, and why its archive is not compacted, if it is not."""
-    seconds: dict[str, float] = {}
-    report = job.run(
-        night,
-        bucket=_bucket(settings),
-        database=_database(settings),
-        start_spark=start_spark,
-        stage=_stages(f"night {night}", seconds),
-        published_at=_clock(),
-        partial=partial,
-    )
-    metrics.published(night, report, seconds)
+) -> None:
+    """Run the nights asked for, late ones before them, and published ones that start from what moved.
+
+    :raises NightRefused: if a night is refused, or in the end if an archive could not be compacted.
+    """
+    night = min([*late, *asked], key=str)
+    why, moved = job.LATE if late else job.RECOMPUTED, False
+    not_compacted = []
+    while night.day <= asked[-1].day or (moved and job.is_published(night, platform.database)):
+        if night in asked or night in late or moved:
+            reason = job.RECOMPUTED if night in asked else why
+            answer = _publish(platform, night, reason, partial or night not in asked, compacting, quiet)
+            moved = bool(answer["moves_next"])
+            if quiet:
+                print(json.dumps(answer), flush=True)
+            if answer["compaction_refused"]:
+                not_compacted.append(str(night))
+        night = night.next
+    if not_compacted:
+        raise NightRefused(
+            f"archives that are not compacted, their nights published: {', '.join(not_compacted)}; run "
+            "`meterbeat batch compact --day` for each once its cause is gone"
+        )
+
+
+def _publish(
+    platform: _Platform, night: Night, reason: str, partial: bool, compacting: bool, quiet: bool
+) -> dict[str, Any]:
+    """Run a night and compact its archive; return the answer as plain values.
+
+    A compaction only makes files smaller: one that is refused is told, counted and in the answer.
+    """
+    with Stages(progress, f"night {night}", NIGHT).shown() as stages:
+        report = job.run(
+            night, platform.services(stages), published_at=_clock(), partial=partial, reason=reason
+        )
+    platform.metrics.published(night, report, stages.seconds)
     if not quiet:
-        report.print(Console(), seconds)
+        report.print(Console(), stages.seconds)
     compacted, refused = None, None
     if compacting:
         try:
-            compacted = _compact(settings, night, TIDIED_NIGHTS, start_spark)
+            compacted = _compact(platform, night, TIDIED_NIGHTS)
         except NightRefused as error:
-            refused = NightRefused(f"night {night} is published, its archive is not compacted: {error}")
+            refused = str(error)
+            platform.metrics.not_compacted()
+            _complain(f"night {night} is published, its archive is not compacted: {refused}")
     if compacted and not quiet:
         compacted.print(Console())
-    return {**report.to_json(), "seconds": seconds, "compaction": compacted and compacted.to_json()}, refused
+    return {
+        **report.to_json(),
+        "seconds": dict(stages.seconds),
+        "compaction": compacted and compacted.to_json(),
+        "compaction_refused": refused,
+    }
 
 
 def _closed(text: str) -> Night:
@@ -204,29 +276,22 @@ def _closed(text: str) -> Night:
         raise typer.BadParameter(str(error)) from None
 
 
-def _compact(
-    settings: Settings, night: Night, nights_before: int, start_spark: Callable[[], SparkSession]
-) -> CompactionReport:
+def _compact(platform: _Platform, night: Night, nights_before: int) -> CompactionReport:
     """Compact a night's day; remove what was superseded in it, and in so many days before it."""
-    bucket = _bucket(settings)
-    with contextlib.closing(mysql_sink.compaction_lock(_database(settings))) as lock:
-        nights = [night]
-        while len(nights) <= nights_before:
-            nights.append(nights[-1].previous)
-        removed = compaction.remove_outlived(nights, bucket, _clock())
+    with (
+        contextlib.closing(mysql_sink.compaction_lock(platform.database)) as lock,
+        Stages(progress, f"compaction {night}", COMPACTION).shown() as stages,
+    ):
+        removed = compaction.remove_outlived([night, *night.before(nights_before)], platform.bucket, _clock())
         done = compaction.compact(
             night,
-            bucket=bucket,
+            bucket=platform.bucket,
             lock=lock,
-            start_spark=start_spark,
-            stage=_stages("compaction", {}),
+            start_spark=platform.start_spark,
+            stage=stages.stage,
             clock=_clock,
         )
     return CompactionReport(str(night), done, removed)
-
-
-def _metrics(settings: Settings) -> BatchMetrics:
-    return BatchMetrics(pathlib.Path(settings.batch_metrics_file), time.time)
 
 
 def _complain(line: str) -> None:
@@ -237,47 +302,11 @@ def _clock() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
 
-def _stages(what: str, seconds: dict[str, float]) -> job.Stage:
-    """Return the stage that shows itself on a terminal and writes down how long it took."""
-
-    @contextlib.contextmanager
-    def stage(name: str) -> Iterator[None]:
-        began = time.monotonic()
-        shown = progress.status(f"{what}: {name}") if progress.is_terminal else contextlib.nullcontext()
-        with shown:
-            yield
-        seconds[name] = round(time.monotonic() - began, 3)
-        if progress.is_terminal:
-            progress.print(f"{what}: {name:9} {seconds[name]:7.1f} s", highlight=False)
-
-    return stage
-
-
 def _user_ids(text: str) -> list[int]:
     try:
         return [int(part) for part in (text.split(",") if text else json.load(sys.stdin))]
     except (ValueError, TypeError):
         raise typer.BadParameter("user ids are whole numbers", param_hint="--users") from None
-
-
-def _bucket(settings: Settings) -> Bucket:
-    return Bucket(
-        settings.s3_endpoint,
-        settings.s3_region,
-        settings.s3_access_key,
-        settings.s3_secret_key,
-        settings.s3_bucket,
-    )
-
-
-def _database(settings: Settings) -> Database:
-    return Database(
-        settings.mysql_host,
-        settings.mysql_port,
-        settings.mysql_database,
-        settings.mysql_batch_user,
-        settings.mysql_batch_password,
-    )
 
 
 @contextlib.contextmanager
@@ -309,6 +338,17 @@ def _spark(settings: Settings) -> SparkSession:
         s3_secret_key=settings.s3_secret_key,
     )
 
+
+app.add_typer(
+    invoice_commands.commands(
+        bucket=lambda: bucket_of(Settings.from_env()),
+        database=lambda: database_of(Settings.from_env()),
+        clock=_clock,
+        one_line=_one_line,
+        progress=progress,
+    ),
+    name="invoice",
+)
 
 if __name__ == "__main__":
     main()

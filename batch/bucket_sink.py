@@ -1,4 +1,4 @@
-"""The bucket on S3 by boto3: listings, and small objects in and out. Heartbeats go through Spark."""
+"""The bucket on S3 by boto3: listings, and whole objects in and out. A night's heartbeats go by Spark."""
 
 import contextlib
 import dataclasses
@@ -51,7 +51,7 @@ class Bucket:
                     yield Listed(item["Key"], item["Size"], item["LastModified"])
 
     def content(self, key: str) -> bytes | None:
-        """Return what a small object holds, None if it does not exist."""
+        """Return what an object holds, None if it does not exist."""
         with self._refusals():
             try:
                 content: bytes = self._client.get_object(Bucket=self.name, Key=key)["Body"].read()
@@ -62,7 +62,7 @@ class Bucket:
         return content
 
     def put(self, key: str, content: bytes) -> None:
-        """Write a small object; readers see the one before it or this one."""
+        """Write an object; readers see the one before it or this one."""
         with self._refusals():
             self._client.put_object(Bucket=self.name, Key=key, Body=content)
 

@@ -13,23 +13,20 @@ from collections.abc import Callable, Iterable, Iterator
 
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
-from batch import archived_day, failure, s3_sink, s3_source
+from batch import archived_day, failure, heartbeat_columns, rewrite
 from batch.archived_day import ArchivedDay
 from batch.bucket_sink import Bucket
-from batch.mysql_sink import Lock
-from batch.night import DAY_MS, Night, NightRefused
+from batch.database_sink import Lock
+from batch.night import Night, NightRefused
 from infra.contracts import archive
 from infra.contracts.archive import Manifest
 from infra.contracts.utility import UTILITIES
 
-# Spark sorts a file's rows at once, 80 bytes each, and spills what it has no memory for.
-ROWS_A_FILE = 32_000_000
+# A task sorts a file's rows at once, 80 bytes of memory each, in a process of its own.
+ROWS_A_FILE = 8_000_000
 ROWS_A_SMALL_FILE = 1_000_000  # below which another core is not worth another file
-SUMMED = ("user_id", "sent_at", "register", "rate")
-LOW_BITS = 24
-LOW_MASK = (1 << LOW_BITS) - 1
 
 Stage = Callable[[str], contextlib.AbstractContextManager[None]]
 Clock = Callable[[], datetime.datetime]
@@ -117,50 +114,6 @@ def file_count(rows: int, cores: int) -> int:
     return max(-(-rows // ROWS_A_FILE), min(cores, rows // ROWS_A_SMALL_FILE), 1)
 
 
-def sums(heartbeats: DataFrame) -> dict[str, int]:
-    """Return exact sums that tell whether two sets of heartbeats, doubled ones included, are the same.
-
-    One a column, and two of a hash over whole rows, so that values that changed places show too. Sums of high
-    and low bits stay within 64 bits for a country's day.
-    """
-    row_hash = f"XXHASH64({', '.join(archive.COLUMNS)})"
-    parts = [
-        "COUNT(1) AS rows",
-        f"SUM({row_hash} & {LOW_MASK}) AS hash_low",
-        f"SUM({row_hash} >> 40) AS hash_high",
-    ]
-    for column in SUMMED:
-        wide = f"CAST({column} AS BIGINT)"
-        parts += [
-            f"COUNT({column}) AS {column}_known",
-            f"SUM({wide} & {LOW_MASK}) AS {column}_low",
-            f"SUM({wide} >> {LOW_BITS}) AS {column}_high",
-        ]
-    [row] = heartbeats.selectExpr(*parts).collect()
-    found = {name: int(value or 0) for name, value in row.asDict().items()}
-    exact = {column: (found[f"{column}_high"] << LOW_BITS) + found[f"{column}_low"] for column in SUMMED}
-    known = {f"{column}_known": found[f"{column}_known"] for column in SUMMED}
-    return {
-        "rows": found["rows"],
-        **exact,
-        **known,
-        "hash": (found["hash_high"] << LOW_BITS) + found["hash_low"],
-    }
-
-
-def in_order(heartbeats: DataFrame, night: Night, files: int) -> DataFrame:
-    """Return heartbeats in the contract's types, in so many partitions that follow each other."""
-    typed = heartbeats.selectExpr(
-        *(f"CAST({name} AS {kind}) AS {name}" for name, kind in archive.COLUMNS.items())
-    )
-    # One number sorts several times faster than two columns; an instant of a day takes 27 bits.
-    instant = f"LEAST(GREATEST(sent_at - {night.start_ms}L, 0L), {DAY_MS}L)"
-    key = f"SHIFTLEFT(CAST(user_id AS BIGINT), 27) + {instant}"
-    parts = typed.repartitionByRange(files, "user_id") if files > 1 else typed.coalesce(1)
-    ordered: DataFrame = parts.selectExpr("*", f"{key} AS place").sortWithinPartitions("place").drop("place")
-    return ordered
-
-
 def _merge(
     spark: SparkSession,
     night: Night,
@@ -175,17 +128,16 @@ def _merge(
     number = int(day.manifest.generation.partition("-")[0]) if day.manifest else 0
     generation = f"{number + 1:04d}-{uuid.uuid4().hex[:8]}"
     path = f"{archive.compacted_path(day.utility, day.day)}/{generation}"
-    heartbeats = s3_source.read_heartbeats(spark, bucket, tuple(day.sizes))
-    with stage("sum"):
-        wanted = sums(heartbeats)
+    with stage("sample"):
+        rows, users = rewrite.sampled(bucket, day.sizes)
+        files = file_count(rows, spark.sparkContext.defaultParallelism)
+        first_users = heartbeat_columns.bounds(users, files)
     with stage("rewrite"):
-        files = file_count(wanted["rows"], spark.sparkContext.defaultParallelism)
-        s3_sink.write_generation(in_order(heartbeats, night, files), bucket, path)
+        keys, wanted = rewrite.rewritten(spark, bucket, day.sizes, night, first_users, path)
     with stage("check"):
-        written = {
-            one.key: one.bytes for one in bucket.listed(f"{path}/") if one.key.endswith(s3_sink.FILE_SUFFIX)
-        }
-        check_same(day, wanted, sums(s3_source.read_heartbeats(spark, bucket, tuple(written))))
+        # Whatever else lies there, a task that was repeated may have left.
+        written = {one.key: one.bytes for one in bucket.listed(f"{path}/") if one.key in keys}
+        check_same(day, wanted, rewrite.summed(spark, bucket, written))
     loose = frozenset(day.loose)
     merged = loose | day.manifest.supersedes if day.manifest else loose
     with stage("swap"):
@@ -210,9 +162,16 @@ def check_same(day: ArchivedDay, wanted: dict[str, int], found: dict[str, int]) 
 
 @contextlib.contextmanager
 def _refusals(day: ArchivedDay) -> Iterator[None]:
-    """Turn what Spark says about a day's objects into one line."""
+    """Turn what is said about a day's objects into one line that names the day.
+
+    :raises CompactionRefused: for every refusal, and for what Spark fails with.
+    """
     try:
         yield
+    except CompactionRefused:
+        raise
+    except NightRefused as error:
+        raise CompactionRefused(f"{day.utility} of {day.day} is not compacted: {error}") from None
     except (PySparkException, Py4JError) as error:
         said = failure.in_one_line(str(error))
         raise CompactionRefused(f"{day.utility} of {day.day} is not compacted: {said}") from None

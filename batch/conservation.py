@@ -1,6 +1,10 @@
-"""Conservation: what the users used is what the registers moved, what the hours hold, what the regions used.
+"""Conservation: what the users used is what their dials moved, what the hours hold, what the regions used.
 
-All four sums must agree per utility, to the unit; a broken equation refuses the night and names users.
+    usage = last register - first register                          of each meter's dial
+            + rolled over + reset + exchanged                       where a dial began anew
+            + estimated - quarantined                               what no dial showed, what no user used
+
+The sums must agree per utility, to the unit; a broken equation refuses the night and names users.
 """
 
 import dataclasses
@@ -10,11 +14,17 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
 
 from batch.night import NightRefused
+from infra.contracts import master_data
 from infra.contracts.nightly import HOUR_COLUMNS
 
 USERS_NAMED_MAX = 5
 HOURS_SUM = " + ".join(HOUR_COLUMNS)
-ROW_BROKEN = f"usage_total <> register_end - register_start OR usage_total <> {HOURS_SUM}"
+ESTIMATED = "open_end - open_start - restated"
+REGISTERS = f"raw_end - raw_start + turned + reset + exchanged - quarantined + {ESTIMATED}"
+ROW_BROKEN = (
+    f"usage_total <> {REGISTERS} OR usage_total <> register_end - register_start"
+    f" OR usage_total <> {HOURS_SUM} OR LEAST({', '.join(HOUR_COLUMNS)}) < 0"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +37,10 @@ class RegionTotal:
     rows: int
     usage_total: int
     register_difference: int
+    """What the dials moved, with what is estimated and without what is quarantined."""
     hours_total: int
+    estimated: int
+    quarantined: int
     rows_broken: int  # rows at odds with themselves, which a sum could hide by cancelling
 
 
@@ -39,8 +52,10 @@ def region_totals(rows: DataFrame, regions: DataFrame) -> list[RegionTotal]:
         .agg(
             F.count(F.lit(1)).alias("rows"),
             F.sum("usage_total").alias("usage_total"),
-            F.expr("SUM(register_end - register_start) AS register_difference"),
+            F.expr(f"SUM({REGISTERS}) AS register_difference"),
             F.expr(f"SUM({HOURS_SUM}) AS hours_total"),
+            F.expr(f"SUM({ESTIMATED}) AS estimated"),
+            F.expr("SUM(quarantined) AS quarantined"),
             F.expr(f"COUNT_IF({ROW_BROKEN}) AS rows_broken"),
         )
     )
@@ -77,7 +92,9 @@ def assert_conserved(rows: DataFrame, regions: DataFrame) -> list[RegionTotal]:
     broken = broken_equations(totals)
     if broken:
         users = ", ".join(str(user_id) for user_id in _users_to_blame(rows, regions))
-        raise NightRefused(f"conservation fails ({'; '.join(broken)}); users {users or 'unknown'}")
+        unknown = sorted({str(total.region) for total in totals if not total.known_region})
+        where = f"; {master_data.REGIONS_PATH} does not know {', '.join(unknown)}" if unknown else ""
+        raise NightRefused(f"conservation fails ({'; '.join(broken)}); users {users or 'unknown'}{where}")
     return totals
 
 

@@ -1,47 +1,48 @@
-"""The night as one story: look, recompute, conserve, load, verify, curate, switch."""
+"""The night as one story: look, recompute, conserve, reconcile, load, verify, curate, switch."""
 
 import contextlib
 import dataclasses
 import datetime
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
 
-from batch import conservation, failure, mysql_sink, s3_sink, s3_source, usage
+from batch import carried, conservation, counts, failure, mysql_sink, reconcile, s3_sink, s3_source, usage
 from batch.bucket_sink import Bucket
 from batch.conservation import RegionTotal
 from batch.mysql_sink import Database, NightRow, Publication
 from batch.night import Night, NightRefused
+from batch.recompute import Recomputation, Recomputed
 from batch.report import Report, Verified
-from batch.s3_source import Found
-from infra.contracts import archive
+from batch.s3_source import LATE_NIGHTS_MAX, Found
+from infra.contracts import archive, nightly
 from infra.contracts.utility import UTILITIES
 
 # Some meter of a fleet beats every few seconds: a longer silence means heartbeats not archived yet.
 SILENT_AT_END_MS_MAX = 15 * 60_000
+LATE, CLOSED, RECOMPUTED = "late data", "gap closed", "recomputed"
 
 Stage = Callable[[str], contextlib.AbstractContextManager[None]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Recomputed:
-    """What a night came to: rows and master data held by Spark, sums and counts as plain numbers."""
+class Truth:
+    """What a night came to, checked: frames held by Spark, sums and counts as plain numbers."""
 
-    rows: DataFrame  # the contract's columns
-    users: DataFrame
-    regions: DataFrame
+    frames: dict[str, DataFrame]  # by table, in the contract's columns
+    recomputed: Recomputed
     counts: dict[str, int]
     totals: list[RegionTotal]
+    adjusted: list[dict[str, int | str]]
 
-    @property
-    def usage_total(self) -> dict[str, int]:
-        """Usage by utility, in its unit."""
+    def sums(self, figure: str) -> dict[str, int]:
+        """Return a figure of the totals by utility, in its unit."""
         utilities = sorted({total.utility for total in self.totals})
         return {
-            utility: sum(total.usage_total for total in self.totals if total.utility == utility)
+            utility: sum(getattr(total, figure) for total in self.totals if total.utility == utility)
             for utility in utilities
         }
 
@@ -52,113 +53,153 @@ class Staged:
 
     found: Found
     publication: Publication
-    recomputed: Recomputed
-    rows_checksum: int
+    truth: Truth
+    checksums: dict[str, int]  # by table
+
+
+@dataclasses.dataclass(frozen=True)
+class Services:
+    """What a night works with."""
+
+    bucket: Bucket
+    database: Database
+    start_spark: Callable[[], SparkSession]
+    stage: Stage
 
 
 def run(
     night: Night,
+    services: Services,
     *,
-    bucket: Bucket,
-    database: Database,
-    start_spark: Callable[[], SparkSession],
-    stage: Stage,
     published_at: datetime.datetime,
     partial: bool,
+    reason: str = RECOMPUTED,
 ) -> Report:
     """Recompute and publish a night. Safe to repeat; readers see the old night or the new one.
 
-    With `partial`, an archive that does not reach the night's end is published as it is. The session is left
-    running, with nothing cached.
+    With `partial`, an archive that does not reach the night's end is published as it is. Rows that were
+    published before and differ now are kept as superseded, with `reason`. The session is left running, with
+    nothing cached.
 
     :raises NightRefused: for everything that can be expected to go wrong; nothing is published then.
     """
-    with _staged(night, bucket, database, start_spark, stage, partial=partial) as staged:
-        recomputed, counts = staged.recomputed, staged.recomputed.counts
+    bucket, stage = services.bucket, services.stage
+    with _staged(night, services, partial=partial) as staged:
+        truth, found = staged.truth, staged.found
         with _refusals(), stage("curate"):
-            s3_sink.write_curated(recomputed.rows, bucket, night)
+            spark = services.start_spark()
+            before = _state_checksum(spark, bucket, night)
+            s3_sink.write_curated(truth.recomputed.rows, bucket, night)
+            moved = before is not None and before != carried.state_checksum(truth.recomputed.rows)
         with stage("switch"):
             row = NightRow(
-                counts["users"], counts["heartbeats"], recomputed.usage_total, staged.rows_checksum
+                users=truth.counts["users"],
+                heartbeats=truth.counts["heartbeats"],
+                usage_total=truth.sums("usage_total"),
+                usage_estimated=truth.sums("estimated"),
+                findings=truth.counts["findings"],
+                archive_fingerprint=found.fingerprint,
+                rows_checksum=staged.checksums["usage_days"],
             )
-            staged.publication.switch(night, row, published_at)
+            reasons = {one.day: CLOSED for one in found.earlier} | {night.day: reason}
+            switched = staged.publication.switch(night, row, published_at, reasons)
     return Report(
         night=str(night),
-        usage_total=recomputed.usage_total,
-        regions=len({total.region for total in recomputed.totals}),
-        first_night=not staged.found.previous,
-        archive_objects=len(staged.found.archive_keys),
-        archive_bytes=staged.found.archive_bytes,
-        rows_checksum=staged.rows_checksum,
-        **counts,
+        usage_total=truth.sums("usage_total"),
+        usage_estimated=truth.sums("estimated"),
+        usage_quarantined=truth.sums("quarantined"),
+        regions=len({total.region for total in truth.totals}),
+        first_night=not found.previous(night),
+        archive_objects=len(found.archive_keys),
+        archive_bytes=found.archive_bytes,
+        rows_checksum=staged.checksums["usage_days"],
+        changed=switched.rows_changed + switched.rows_removed,
+        adjusted=truth.adjusted,
+        moves_next=moved or switched.rows_overtaken > 0,
+        **truth.counts,
     )
 
 
-def verify(
-    night: Night,
-    *,
-    bucket: Bucket,
-    database: Database,
-    start_spark: Callable[[], SparkSession],
-    stage: Stage,
-) -> Verified:
+def is_published(night: Night, database: Database) -> bool:
+    """Whether a night is published.
+
+    :raises NightRefused: if MySQL is away.
+    """
+    return bool(mysql_sink.fingerprints(database, [night.day]))
+
+
+def late_nights(night: Night, bucket: Bucket, database: Database) -> list[Night]:
+    """Return the published nights, the oldest first, whose archive has grown since; at most 40 days back.
+
+    :raises NightRefused: if S3 or MySQL is away.
+    """
+    before = night.before(LATE_NIGHTS_MAX)
+    held = mysql_sink.fingerprints(database, [one.day for one in before])
+    grown = [
+        one
+        for one in before
+        if held.get(one.day) and s3_source.fingerprint(s3_source.archived(bucket, one)) != held[one.day]
+    ]
+    return grown[::-1]
+
+
+def verify(night: Night, services: Services) -> Verified:
     """Recompute a published night and hold it against what is published, row by row; publishes nothing.
 
     :raises NightRefused: if the night is not published, or cannot be recomputed.
     """
-    with _staged(night, bucket, database, start_spark, stage, partial=True) as staged:
-        if not staged.publication.has(night):
-            raise NightRefused(f"night {night} is not published; run `meterbeat batch --night {night}`")
-        with stage("compare"):
-            users, named = staged.publication.differing_users(night)
-    return Verified(str(night), staged.recomputed.counts["rows"], users, tuple(named))
+    if not is_published(night, services.database):
+        raise NightRefused(f"night {night} is not published; run `meterbeat batch --night {night}`")
+    with _staged(night, services, partial=True) as staged, services.stage("compare"):
+        users, named = staged.publication.differing_users(night)
+    return Verified(str(night), staged.truth.counts["rows"], users, tuple(named))
 
 
 @contextlib.contextmanager
-def _staged(
-    night: Night,
-    bucket: Bucket,
-    database: Database,
-    start_spark: Callable[[], SparkSession],
-    stage: Stage,
-    *,
-    partial: bool,
-) -> Iterator[Staged]:
+def _staged(night: Night, services: Services, *, partial: bool) -> Iterator[Staged]:
     """Recompute a night and stage it in MySQL, where nobody reads it; clear all that afterwards."""
+    bucket, stage = services.bucket, services.stage
     with stage("look"):
         found = s3_source.look(bucket, night)
-        publication = Publication(database)
+        check_archived(night, bucket, found, partial=partial)
+        publication = Publication(services.database)
     with contextlib.closing(publication):
         check_follows(
             night,
-            found,
+            previous=found.previous(night),
+            previous_archive=found.previous_archive,
             published=publication.has(night.previous),
             earlier=publication.has_before(night),
         )
-        check_archived(night, bucket, found, partial=partial)
         with stage("start"):
-            spark = start_spark()
-        with _refusals():
-            recomputed = _recompute(spark, night, bucket=bucket, found=found, stage=stage, partial=partial)
-            checksum = _load(recomputed, database, publication, stage)
-        yield Staged(found, publication, recomputed, checksum)
-        spark.catalog.clearCache()
-        publication.clear()
+            spark = services.start_spark()
+        try:
+            with _refusals():
+                truth = _truth(spark, night, bucket=bucket, found=found, stage=stage, partial=partial)
+                checksums = _load(truth, services.database, publication, stage)
+            yield Staged(found, publication, truth, checksums)
+            publication.clear()
+        finally:
+            with contextlib.suppress(PySparkException, Py4JError):
+                spark.catalog.clearCache()
 
 
-def check_follows(night: Night, found: Found, *, published: bool, earlier: bool) -> None:
+def check_follows(
+    night: Night, *, previous: bool, previous_archive: bool, published: bool, earlier: bool
+) -> None:
     """Refuse a night that does not start from the registers of the night before, unless it is the first.
 
-    `published` is whether the night before is, `earlier` whether any before this one is. What is
+    Of the night before, `previous` says whether it is curated, `previous_archive` whether there are
+    heartbeats, `published` whether it is in MySQL; `earlier` whether any night before this one is. What is
     curated but not published may be of a night that broke off.
 
     :raises NightRefused: naming the night to run first.
     """
     before, run_it = night.previous, f"run `meterbeat batch --night {night.previous}` first"
-    if published and not found.previous:
-        path = s3_source.curated_path(before)
+    if published and not previous:
+        path = carried.curated_path(before)
         raise NightRefused(f"night {before} is published, but {path} is not on S3; {run_it}")
-    if not published and (earlier or found.previous or found.previous_archive):
+    if not published and (earlier or previous or previous_archive):
         raise NightRefused(f"night {night} would start without night {before}, not yet published; {run_it}")
 
 
@@ -167,9 +208,9 @@ def check_archived(night: Night, bucket: Bucket, found: Found, *, partial: bool)
 
     :raises NightRefused: naming where nothing was found.
     """
-    if not found.archive_keys and not (partial and found.previous):
+    if not found.archive_keys and not (partial and found.previous(night)):
         missing = bucket.url(archive.day_path("*", str(night)))  # type: ignore[arg-type]
-        remedy = "; if no meter beat that day, publish it with --partial" if found.previous else ""
+        remedy = "; if no meter beat that day, publish it with --partial" if found.previous(night) else ""
         raise NightRefused(f"no archive for night {night}: nothing under {missing}/{remedy}")
 
 
@@ -194,53 +235,86 @@ def _instant(at_ms: int) -> str:
     return datetime.datetime.fromtimestamp(at_ms / 1_000, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _recompute(
+def _truth(
     spark: SparkSession, night: Night, *, bucket: Bucket, found: Found, stage: Stage, partial: bool
-) -> Recomputed:
-    """Return the night's rows, checked; reads every heartbeat once."""
-    users, regions = s3_source.read_users(spark, bucket), s3_source.read_regions(spark, bucket)
-    heartbeats = s3_source.read_heartbeats(spark, bucket, found.archive_keys)
-    previous = s3_source.read_previous(spark, bucket, night, found)
+) -> Truth:
+    """Return what a night came to, checked; reads every heartbeat once."""
     with stage("recompute"):
-        days = usage.meter_days(usage.meter_hours(heartbeats, night))
-        rows = usage.usage_days(days, previous, users).persist()
-        counts = _count(spark, rows, bucket, found)
-    if counts.pop("unsound"):
-        unsound = heartbeats.where(~usage.sound(night)).select(F.input_file_name()).limit(1).collect()
+        recomputation = Recomputation(spark, bucket, night, found)
+        unsound = _pass_over(spark, recomputation, bucket, found)
+    if unsound:
+        whose = recomputation.heartbeats.where(f"NOT {usage.sound(night)}").select(F.input_file_name())
         raise NightRefused(
-            f"archive object {unsound[0][0]} cannot be read: it holds heartbeats without user_id or "
-            f"register, or not sent on {night}"
+            f"archive object {whose.limit(1).collect()[0][0]} cannot be read: it holds heartbeats without "
+            f"user_id, rate or register, or not sent on {night}"
         )
-    if not counts["rows"]:
+    with stage("estimate"):
+        recomputed = recomputation.finish()
+        rows = recomputed.rows
+        counted = counts.of_rows(rows)
+    if not counted["rows"]:
         raise NightRefused(f"the archive of night {night} holds no heartbeat of a user in master data")
     # The rows are held by now: nothing that looks at them reads a heartbeat again.
     if not partial:
-        check_whole(night, usage.newest_sent_at(rows))
+        check_whole(night, counts.newest_sent_at(rows))
     with stage("conserve"):
-        totals = conservation.assert_conserved(rows, regions)
-    return Recomputed(usage.published_rows(rows, night), users, regions, counts, totals)
+        totals = conservation.assert_conserved(rows, recomputed.regions)
+    with stage("reconcile"):
+        marks = s3_source.read_marks(spark, bucket, night, found)
+        reconciled = reconcile.reconciliations(rows, marks, night).persist()
+        findings = reconcile.findings(rows, night)
+        adjusted = reconcile.summary(reconciled)
+        counted["findings"] = findings.count()
+    return Truth(
+        frames={
+            nightly.USAGE_DAYS_TABLE: _published(recomputed, night),
+            nightly.FINDINGS_TABLE: findings,
+            nightly.RECONCILIATIONS_TABLE: reconciled,
+            nightly.HOUSEHOLDS_TABLE: recomputed.households,
+            nightly.REGIONS_TABLE: recomputed.regions,
+        },
+        recomputed=recomputed,
+        counts=counted,
+        totals=totals,
+        adjusted=adjusted,
+    )
 
 
-def _count(spark: SparkSession, rows: DataFrame, bucket: Bucket, found: Found) -> dict[str, int]:
-    """Recompute the rows and return their counts. Spark does not always name what it cannot read."""
+def _published(recomputed: Recomputed, night: Night) -> DataFrame:
+    """Return the rows of known users in the contract's columns: the night's, and those it tells anew."""
+    columns: Sequence[str] = nightly.USAGE_DAYS_COLUMNS
+    rows = recomputed.rows.where("known").withColumn("night", F.lit(str(night))).select(*columns)
+    if recomputed.restated is None:
+        return rows
+    return rows.unionByName(recomputed.restated.select(*columns))
+
+
+def _pass_over(spark: SparkSession, recomputation: Recomputation, bucket: Bucket, found: Found) -> int:
+    """Read all heartbeats; return how many were unsound. Spark does not always name what it cannot read."""
     try:
-        return usage.counts(rows)
+        return counts.unsound(recomputation.first)
     except (PySparkException, Py4JError) as error:
         said = failure.in_one_line(str(error))
         name = None if failure.names_an_object(said) else s3_source.unreadable_object(spark, bucket, found)
         raise NightRefused(f"object {name} cannot be read: {said}" if name else said) from None
 
 
-def _load(recomputed: Recomputed, database: Database, publication: Publication, stage: Stage) -> int:
-    """Stage everything in MySQL, hold it against what was sent, return the rows' checksum."""
-    frames = {"usage_days": recomputed.rows, "households": recomputed.users, "regions": recomputed.regions}
+def _state_checksum(spark: SparkSession, bucket: Bucket, night: Night) -> int | None:
+    """Return the checksum of what an earlier run of the night handed on, None if there was none."""
+    if not carried.is_curated(bucket, night):
+        return None
+    return carried.state_checksum(carried.read_rows(spark, bucket, night))
+
+
+def _load(truth: Truth, database: Database, publication: Publication, stage: Stage) -> dict[str, int]:
+    """Stage everything in MySQL, hold it against what was sent, return the checksums by table."""
     with stage("load"):
         publication.prepare()
-        sent = {table: mysql_sink.load(frame, database, table) for table, frame in frames.items()}
+        sent = {table: mysql_sink.load(frame, database, table) for table, frame in truth.frames.items()}
     with stage("verify"):
         for table, (count, checksum) in sent.items():
             publication.verify(table, count, checksum)
-    return sent["usage_days"][1]
+    return {table: checksum for table, (_, checksum) in sent.items()}
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ What an earlier night achieved outlives one that failed, so that an alert can te
 
 import contextlib
 import pathlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.parser import text_string_to_metric_families
@@ -30,7 +30,11 @@ class BatchMetrics:
         self._path = path
         self._clock = clock
         self._registry = CollectorRegistry()
+        self._gauges: dict[str, Gauge] = {}
         self._kept = {name: self._gauge(name, text) for name, text in _KEPT.items()}
+        self._not_compacted = self._gauge(
+            "meterbeat_batch_not_compacted", "Nights of the last run whose archive could not be compacted."
+        )
         for name, value in _values(path).items():
             if name in self._kept:
                 self._kept[name].set(value)
@@ -39,11 +43,10 @@ class BatchMetrics:
         """Take note of a night that is published; `seconds` are by stage."""
         truth_until = self._kept[TRUTH_UNTIL]
         truth_until.set(max(night.end_ms / 1_000, _values(self._path).get(TRUTH_UNTIL, 0)))
-        heartbeats = Gauge(
+        heartbeats = self._gauge(
             "meterbeat_batch_heartbeats",
             "Heartbeats read from the archive, by what became of them.",
             ["kind"],
-            registry=self._registry,
         )
         for kind, count in (
             ("counted", report.heartbeats),
@@ -56,11 +59,13 @@ class BatchMetrics:
         self._gauge("meterbeat_batch_silent_meters", "Meters that carry their register.").set(report.silent)
         self._gauge("meterbeat_batch_fallen_registers", "Meters whose register went down.").set(report.fell)
         self._gauge("meterbeat_batch_archive_bytes", "Of the day as read.").set(report.archive_bytes)
-        stages = Gauge(
-            "meterbeat_batch_stage_seconds", "How long a stage took.", ["stage"], registry=self._registry
-        )
+        stages = self._gauge("meterbeat_batch_stage_seconds", "How long a stage took.", ["stage"])
         for stage, taken in seconds.items():
             stages.labels(stage).set(taken)
+
+    def not_compacted(self) -> None:
+        """Count a night that is published and whose archive could not be compacted."""
+        self._not_compacted.inc()
 
     @contextlib.contextmanager
     def written(self, complain: Callable[[str], None]) -> Iterator["BatchMetrics"]:
@@ -81,8 +86,11 @@ class BatchMetrics:
             except MetricsError as error:
                 complain(str(error))
 
-    def _gauge(self, name: str, text: str) -> Gauge:
-        return Gauge(name, text, registry=self._registry)
+    def _gauge(self, name: str, text: str, labels: Sequence[str] = ()) -> Gauge:
+        """Return the gauge of a name: several nights of one run leave the figures of the last."""
+        if name not in self._gauges:
+            self._gauges[name] = Gauge(name, text, labels, registry=self._registry)
+        return self._gauges[name]
 
 
 def _values(path: pathlib.Path) -> dict[str, float]:

@@ -1,95 +1,38 @@
 """MySQL: a night is loaded beside the truth, verified there, and switched in by one transaction.
 
-Staging tables are keyed as the real ones and loaded by REPLACE, so that a repeated task doubles
-nothing. A named lock is held on the very connection that switches: whoever loses it cannot publish.
+A named lock is held on the very connection that switches: whoever loses it cannot publish. Staging is
+batch/staging.py, what becomes of each row batch/versions.py and, if nights differ over it, batch/claims.py.
 """
 
-import contextlib
 import dataclasses
 import datetime
-import json
-import pathlib
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.csv
-import pymysql
-import pymysql.cursors
-from pyspark.sql import DataFrame
-
+from batch.claims import Claims
 from batch.conservation import USERS_NAMED_MAX
+from batch.database_sink import Database, Lock, LockedOut, compaction_lock
 from batch.night import Night, NightRefused
-from infra.contracts import master_data, nightly
+from batch.region_days import RegionDays
+from batch.restatements import fingerprints, published_rows
+from batch.staging import HOUSEHOLDS, REGIONS, TABLES, Table, create_sql, load, load_batches, staged_sql
+from batch.versions import CHANGED, KEPT, NEW, REMOVED, VERSIONED, Versions
 from infra.contracts.utility import UTILITIES
 
-CONNECT_S_MAX = 3
-LOCK_WAIT_S_MAX = 30
-IDS_A_QUERY = 1_000
-AWAY_CODES = (2002, 2003, 2006, 2013)
-TABLES = {
-    nightly.USAGE_DAYS_TABLE: nightly.USAGE_DAYS_COLUMNS,
-    nightly.HOUSEHOLDS_TABLE: tuple(master_data.USERS_COLUMNS),
-    nightly.REGIONS_TABLE: tuple(master_data.REGIONS_COLUMNS),
-}
-KEYS = {nightly.HOUSEHOLDS_TABLE: "user_id", nightly.REGIONS_TABLE: "region"}
-NULLABLE = ("first_sent_at",)
-# MySQL assigns from left to right: published_at is judged before the checksum changes.
-UPSERT_NIGHT = """
-    INSERT INTO nights
-        (night, truth_until, published_at, users, heartbeats,
-         electricity_wh, gas_litres, water_litres, rows_checksum)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
-    ON DUPLICATE KEY UPDATE
-        published_at = IF(rows_checksum = VALUES(rows_checksum), published_at, VALUES(published_at)),
-        users = VALUES(users), heartbeats = VALUES(heartbeats), electricity_wh = VALUES(electricity_wh),
-        gas_litres = VALUES(gas_litres), water_litres = VALUES(water_litres),
-        rows_checksum = VALUES(rows_checksum)
-"""
-
-
-@dataclasses.dataclass(frozen=True)
-class Database:
-    """One database, where it is and as whom to use it."""
-
-    host: str
-    port: int
-    name: str
-    user: str
-    password: str = dataclasses.field(repr=False)
-
-    def connect(self) -> Any:
-        """Return a connection in UTC.
-
-        :raises NightRefused: if MySQL is away or refuses the user.
-        """
-        with self.refusals():
-            return pymysql.connect(
-                host=self.host,
-                port=self.port,
-                user=self.user,
-                password=self.password,
-                database=self.name,
-                charset="utf8mb4",
-                connect_timeout=CONNECT_S_MAX,
-                local_infile=True,
-                init_command="SET time_zone = '+00:00', lock_wait_timeout = "
-                f"{LOCK_WAIT_S_MAX}, innodb_lock_wait_timeout = {LOCK_WAIT_S_MAX}",
-            )
-
-    @contextlib.contextmanager
-    def refusals(self) -> Iterator[None]:
-        """Say what MySQL answers in one line."""
-        try:
-            yield
-        except pymysql.MySQLError as error:
-            where = f"MySQL at {self.host}:{self.port}"
-            code, *rest = error.args or (0,)
-            if code in AWAY_CODES:
-                raise NightRefused(f"{where} is away; start it with `meterbeat up`") from None
-            said = " ".join(str(part) for part in rest) or type(error).__name__
-            raise NightRefused(f"{where} refuses: {said} ({code})") from None
+RECOMPUTED = "recomputed"
+ROLLBACK = "rollback"
+RESOLUTION = datetime.timedelta(milliseconds=1)  # of instants in MySQL
+UNITS = {utility: "wh" if utility.unit == "Wh" else "litres" for utility in UTILITIES}
+NIGHT_VALUES = (
+    "users",
+    "heartbeats",
+    *(f"{utility}_{UNITS[utility]}" for utility in UTILITIES),
+    *(f"{utility}_estimated_{UNITS[utility]}" for utility in UTILITIES),
+    "findings",
+    "rows_checksum",
+    "archive_fingerprint",
+)
+NIGHT_COLUMNS = ("night", "truth_until", *NIGHT_VALUES, "published_at", "restated_from", "restores")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,52 +41,64 @@ class NightRow:
 
     users: int
     heartbeats: int
-    usage_total: dict[str, int]  # by utility, in its unit
+    usage_total: Mapping[str, int]  # by utility, in its unit
     rows_checksum: int
+    usage_estimated: Mapping[str, int] = dataclasses.field(default_factory=dict)  # by utility, in its unit
+    findings: int = 0
+    archive_fingerprint: str = ""  # of what the archive held when the night was computed
+
+    def values(self) -> tuple[int | str, ...]:
+        """Return the values of NIGHT_VALUES."""
+        totals = (self.usage_total, self.usage_estimated)
+        by_utility = (total.get(utility, 0) for total in totals for utility in UTILITIES)
+        counts = (self.users, self.heartbeats, *by_utility)
+        return (*counts, self.findings, self.rows_checksum, self.archive_fingerprint)
 
 
-class Lock:
-    """The right to do something alone, held on one connection until closed.
+@dataclasses.dataclass(frozen=True)
+class Switched:
+    """What a publication changed, in rows of usage; nothing at all if it repeats what there was."""
 
-    :raises NightRefused: with `refusal` if another process holds it, or if MySQL is away.
-    """
-
-    def __init__(self, database: Database, what: str, refusal: str) -> None:
-        self._database = database
-        self._name = f"{database.name}.{what}"
-        self._connection = database.connect()
-        [[held]] = self._query("SELECT GET_LOCK(%s, 0)", self._name)
-        if held != 1:
-            self.close()
-            raise NightRefused(refusal)
-
-    def close(self) -> None:
-        """Give the right back. The server does so too when this process dies."""
-        with contextlib.suppress(pymysql.MySQLError):
-            self._connection.close()
-
-    def check(self) -> None:
-        """Make sure that the right is still held.
-
-        :raises NightRefused: if MySQL has taken it back.
-        """
-        [[held]] = self._query("SELECT IS_USED_LOCK(%s) = CONNECTION_ID()", self._name)
-        if held != 1:
-            raise NightRefused(f"MySQL took back the lock {self._name}; try again")
-
-    def _query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        with self._database.refusals(), self._connection.cursor() as cursor:
-            cursor.execute(sql, values or None)
-            return list(cursor.fetchall())
+    published_at: datetime.datetime  # UTC; of the night as it is now
+    rows_new: int
+    rows_changed: int
+    rows_removed: int
+    rows_kept_restated: int  # recomputed as published; what a later night made of them stays
+    rows_overtaken: int  # changed or removed although a later night had restated them: it must run again
+    findings_changed: int
+    reconciliations_changed: int
 
 
-def compaction_lock(database: Database) -> Lock:
-    """Return the right to compact, which no other process then has.
+@dataclasses.dataclass(frozen=True)
+class RolledBack:
+    """What a rollback put back, in rows of usage."""
 
-    :raises NightRefused: if another process has it, or MySQL is away.
-    """
-    refusal = f"another compaction is under way for {database.name}; try again once it is done"
-    return Lock(database, "compaction", refusal)
+    night: datetime.date
+    restored: datetime.datetime | None  # UTC; published_at of what is published again; None: nothing was
+    rows_restored: int
+    rows_removed: int
+    nights: tuple[datetime.date, ...]  # whose usage is other than before, in order
+
+    def __str__(self) -> str:
+        rows = f"{self.rows_restored:,} rows put back, {self.rows_removed:,} removed"
+        if self.restored is None:
+            return f"night {self.night} is no longer published: {rows}"
+        return f"night {self.night} is again as published at {self.restored:%Y-%m-%dT%H:%M:%S}Z: {rows}"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Verdicts:
+    """How many rows of one table a publication touches."""
+
+    new: int
+    changed: int
+    removed: int
+    kept: int
+    overtaken: int
+
+    @property
+    def differing(self) -> int:
+        return self.new + self.changed + self.removed
 
 
 class Publication(Lock):
@@ -152,6 +107,12 @@ class Publication(Lock):
     def __init__(self, database: Database) -> None:
         refusal = f"another night is being published into {database.name}; try again once it is done"
         super().__init__(database, "night", refusal)
+        # Every statement sees what is committed, and none locks what it only reads.
+        self._query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        self._versions = tuple(Versions(table, database.staging) for table in VERSIONED)
+        self._usage = self._versions[0]
+        self._claims = Claims(self._usage)
+        self._region_days = RegionDays(self._usage)
 
     def has(self, night: Night) -> bool:
         """Whether a night is published."""
@@ -163,146 +124,272 @@ class Publication(Lock):
 
     def prepare(self) -> None:
         """Make empty staging tables shaped as the real ones."""
-        for table in TABLES:
-            self._query(f"DROP TABLE IF EXISTS {_staging(table)}")
-            self._query(f"CREATE TABLE {_staging(table)} LIKE {table}")
+        self.clear()
+        for table in TABLES.values():
+            self._query(create_sql(table, self._database.staging))
+        for versions in self._versions:
+            for statement in versions.create():
+                self._query(statement)
+        self._query(self._claims.create())
+        self._query(self._region_days.create_moved())
+
+    def clear(self) -> None:
+        """Drop the staging tables."""
+        names = [f"{self._database.staging}.{name}" for name in TABLES]
+        names += [name for versions in self._versions for name in (versions.changes, versions.contested)]
+        for name in (*names, self._region_days.moved, self._claims.standing):
+            self._query(f"DROP TABLE IF EXISTS {name}")
 
     def verify(self, table: str, rows: int, checksum: int) -> None:
-        """Hold what MySQL staged against what Spark sent.
+        """Hold what MySQL staged against what was sent.
 
         :raises NightRefused: if a row is missing or any figure differs.
         """
-        columns = TABLES[table]
-        staged = self._query(
-            f"SELECT COUNT(*), COALESCE({_checksum(columns, 'UNSIGNED')}, 0) FROM {_staging(table)}"
-        )
+        staged = self._query(staged_sql(TABLES[table], self._database.staging))
         if staged[0] != (rows, checksum):
             raise NightRefused(
                 f"{table} as staged differs from what was sent: {staged[0][0]} of {rows} rows, "
                 f"checksum {staged[0][1]} not {checksum}"
             )
 
-    def switch(self, night: Night, row: NightRow, published_at: datetime.datetime) -> None:
-        """Replace the night's rows, its `nights` row and the master data, for every reader at once.
-
-        A rerun that publishes the same rows leaves `published_at` as it was.
-        """
-        with self._database.refusals():
-            self._connection.begin()
-            self._query("DELETE FROM usage_days WHERE night = %s", night.day)
-            columns = ", ".join(nightly.USAGE_DAYS_COLUMNS)
-            self._query(f"INSERT INTO usage_days ({columns}) SELECT {columns} FROM {_staging('usage_days')}")
-            self._query(
-                UPSERT_NIGHT,
-                night.day,
-                night.truth_until.replace(tzinfo=None),
-                published_at.astimezone(datetime.UTC).replace(tzinfo=None),
-                row.users,
-                row.heartbeats,
-                *(row.usage_total.get(utility, 0) for utility in UTILITIES),
-                row.rows_checksum,
-            )
-            for table, key in KEYS.items():
-                self._replace_master(table, key)
-            self._connection.commit()
-
     def differing_users(self, night: Night) -> tuple[int, list[int]]:
-        """Return how many users have other rows staged than published for a night, and the first ids."""
-        keys = " AND ".join(f"other.{column} = one.{column}" for column in nightly.USAGE_DAYS_COLUMNS[:3])
-        same = " AND ".join(f"other.{column} <=> one.{column}" for column in nightly.USAGE_DAYS_COLUMNS[3:])
-        staged, published = _staging("usage_days"), "usage_days"
-        differing = f"""
-            SELECT user_id FROM {staged} AS one WHERE NOT EXISTS
-                (SELECT 1 FROM {published} AS other WHERE {keys} AND {same})
-            UNION SELECT user_id FROM {published} AS one WHERE night = %s AND NOT EXISTS
-                (SELECT 1 FROM {staged} AS other WHERE {keys})"""
-        [[count]] = self._query(f"SELECT COUNT(*) FROM ({differing}) AS found", night.day)
-        rows = self._query(f"{differing} ORDER BY user_id LIMIT {USERS_NAMED_MAX}", night.day)
+        """Return how many users' staged usage is not what the night published, and the first ids.
+
+        A row that a later night restated is none, as long as the night comes to what it published itself.
+        """
+        self._judge(self._usage, {"night": night.day})
+        differing = f"FROM {self._usage.changes} WHERE verdict <> '{KEPT}'"
+        [[count]] = self._query(f"SELECT COUNT(DISTINCT user_id) {differing}")
+        rows = self._query(f"SELECT DISTINCT user_id {differing} ORDER BY user_id LIMIT {USERS_NAMED_MAX}")
         return count, [user_id for [user_id] in rows]
 
-    def clear(self) -> None:
-        """Drop the staging tables."""
-        for table in TABLES:
-            self._query(f"DROP TABLE IF EXISTS {_staging(table)}")
+    def switch(
+        self,
+        night: Night,
+        row: NightRow,
+        published_at: datetime.datetime,
+        reasons: Mapping[datetime.date, str] | None = None,
+    ) -> Switched:
+        """Publish what is staged, for every reader at once: usage, findings, the `nights` row, master data.
 
-    def _replace_master(self, table: str, key: str) -> None:
-        """Make a master table equal its staged one, touching only rows that differ."""
-        columns = TABLES[table]
-        updates = ", ".join(f"{column} = VALUES({column})" for column in columns if column != key)
-        names = ", ".join(columns)
-        self._query(f"DELETE FROM {table} WHERE {key} NOT IN (SELECT {key} FROM {_staging(table)})")
-        self._query(
-            f"INSERT INTO {table} ({names}) SELECT {names} FROM {_staging(table)} "
-            f"ON DUPLICATE KEY UPDATE {updates}"
+        Staged rows of usage of earlier nights restate those; `reasons` says, by night, why its rows change:
+        by default they were recomputed. Rows that are the same stay untouched, and if all are, so does
+        `published_at`. Publications follow each other by a millisecond at least, whatever the clock says.
+
+        :raises NightRefused: if MySQL is away or refuses, LockedOut if another connection is in the way;
+            readers see the night as before.
+        """
+        reasons, of_night = reasons or {}, {"night": night.day}
+        empty = [not self._has_rows(versions, night) for versions in self._versions]
+        for versions, first in zip(self._versions, empty, strict=True):
+            self._judge(versions, of_night, first=first)
+        found = [self._verdicts(versions) for versions in self._versions]
+        self._change(f"DELETE FROM {self._region_days.moved}", {})
+        self._change(self._region_days.find_moved(), {})
+        with self._transaction():
+            at = self._instant(published_at)
+            values = of_night | {"at": at}
+            self._change(self._region_days.leave(), {})
+            self._replace_master(HOUSEHOLDS)
+            self._change(self._region_days.arrive(), {})
+            for number, (versions, first) in enumerate(zip(self._versions, empty, strict=True)):
+                if first:
+                    rows = self._change(versions.put_night(), values)
+                    found[number] = dataclasses.replace(found[number], new=found[number].new + rows)
+            if empty[0]:
+                self._change(self._region_days.add_night(), of_night)
+            claimed = self._claim((*self._claims.remember(), *self._claims.change()), values)
+            for versions in self._versions:
+                self._apply(versions, _reason_sql(reasons), versions.put_staged(), values)
+            self._change(self._region_days.tidy(), {})
+            differ = bool(claimed) or any(verdicts.differing for verdicts in found)
+            at = self._write_night(night, row, at, differ, reasons.get(night.day, RECOMPUTED))
+            self._replace_master(REGIONS)
+        usage, findings, reconciliations = found
+        return Switched(
+            published_at=at.replace(tzinfo=datetime.UTC),
+            rows_new=usage.new,
+            rows_changed=usage.changed,
+            rows_removed=usage.removed,
+            rows_kept_restated=usage.kept,
+            rows_overtaken=usage.overtaken,
+            findings_changed=findings.differing,
+            reconciliations_changed=reconciliations.differing,
         )
 
+    def rollback(self, night: Night, published_at: datetime.datetime) -> RolledBack:
+        """Put back what was published before the night's last publication that changed anything.
 
-def load(rows: DataFrame, database: Database, table: str) -> tuple[int, int]:
-    """Load rows into a table's staging table from Spark's own tasks; return their number and checksum."""
-    columns = TABLES[table]
-    keys = columns[:3] if table == nightly.USAGE_DAYS_TABLE else columns[:1]
-    frame = rows.select(*columns)
+        What is undone goes to the ledger. A night that was not published before is not any more. Rolled back
+        again, it goes one publication further. Master data stay as they are.
 
-    def load_partition(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        with contextlib.closing(database.connect()) as connection:
-            for batch in batches:
-                _load_batch(connection, table, batch)
-                connection.commit()
-                yield pa.RecordBatch.from_pydict({"loaded": [batch.num_rows]})
-
-    frame.sortWithinPartitions(*keys).mapInArrow(load_partition, "loaded BIGINT").agg(
-        {"loaded": "sum"}
-    ).collect()
-    [sums] = frame.selectExpr("COUNT(1)", f"COALESCE({_checksum(columns, 'BIGINT')}, 0L)").collect()
-    return sums[0], sums[1]
-
-
-def published_rows(database: Database, day: datetime.date | None, user_ids: Sequence[int]) -> dict[str, Any]:
-    """Return the published rows of some users on one night, the newest by default, as plain values.
-
-    :raises NightRefused: if that night is not published.
-    """
-    with contextlib.closing(database.connect()) as connection, database.refusals():
-        cursor = connection.cursor(pymysql.cursors.DictCursor)
-        where, values = ("WHERE night = %s", [day]) if day else ("", [])
-        cursor.execute(f"SELECT * FROM nights {where} ORDER BY truth_until DESC LIMIT 1", values)
-        night = cursor.fetchone()
-        if night is None:
-            raise NightRefused(f"night {day} is not published" if day else "no night is published")
-        rows: list[dict[str, Any]] = []
-        for first in range(0, len(user_ids), IDS_A_QUERY):
-            cursor.execute(
-                f"SELECT {', '.join(nightly.USAGE_DAYS_COLUMNS)} FROM usage_days "
-                "WHERE user_id IN %s AND night = %s ORDER BY user_id, utility",
-                (list(user_ids[first : first + IDS_A_QUERY]), night["night"]),
+        :raises NightRefused: if it is not the newest published night.
+        """
+        self._check_newest(night)
+        self.prepare()
+        columns = ", ".join(NIGHT_COLUMNS[:-1])
+        [[before]] = self._query(
+            "SELECT COALESCE(restores, published_at) FROM nights WHERE night = %s", night.day
+        )
+        values = {"night": night.day, "before": before}
+        for statement in (self._claims.find_for_rollback(), *self._claims.gather_for_rollback()):
+            self._change(statement, values)
+        for versions in self._versions:
+            for statement in versions.judge_for_rollback():
+                self._change(statement, values)
+        for statement in self._claims.judge():
+            self._change(statement, values)
+        usage = self._verdicts(self._usage)
+        nights = self._query(f"SELECT DISTINCT night FROM {self._usage.changes} ORDER BY night")
+        with self._transaction():
+            at = self._instant(published_at)
+            values |= {"at": at}
+            self._claim(self._claims.roll_back(), values)
+            for versions in self._versions:
+                self._apply(versions, f"'{ROLLBACK}'", versions.put_back(), values)
+            self._change(self._region_days.tidy(), {})
+            self._supersede_night(night, at, ROLLBACK)
+            self._change("DELETE FROM nights WHERE night = %(night)s", values)
+            restored = self._change(
+                f"INSERT INTO nights ({columns}, restores) SELECT "
+                f"{columns.replace('published_at', '%(at)s')}, COALESCE(restores, published_at) "
+                "FROM nights_superseded WHERE night = %(night)s "
+                "AND published_at < %(before)s AND known_until >= %(before)s",
+                values,
             )
-            rows += cursor.fetchall()
-    plain: dict[str, Any] = json.loads(json.dumps({"night": night, "rows": rows}, default=str))
-    return {**plain["night"], "rows": plain["rows"]}
+            found = self._query("SELECT restores FROM nights WHERE night = %s", night.day)
+        self.clear()
+        return RolledBack(
+            night=night.day,
+            restored=found[0][0].replace(tzinfo=datetime.UTC) if restored else None,
+            rows_restored=usage.new + usage.changed,
+            rows_removed=usage.removed,
+            nights=tuple(day for [day] in nights),
+        )
 
+    def _has_rows(self, versions: Versions, night: Night) -> bool:
+        return bool(self._query(f"SELECT 1 FROM {versions.current} WHERE night = %s LIMIT 1", night.day))
 
-def _load_batch(connection: Any, table: str, batch: pa.RecordBatch) -> None:
-    """Send one Arrow batch as CSV: the server's fastest way in."""
-    columns = TABLES[table]
-    fields = ", ".join(f"@{column}" if column in NULLABLE else column for column in columns)
-    nulls = ", ".join(f"{column} = NULLIF(@{column}, '')" for column in NULLABLE if column in columns)
-    with tempfile.TemporaryDirectory(prefix="meterbeat-") as folder:
-        path = pathlib.Path(folder, "rows.csv")
-        pa.csv.write_csv(batch, path, pa.csv.WriteOptions(include_header=False))
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"LOAD DATA LOCAL INFILE %s REPLACE INTO TABLE {_staging(table)} CHARACTER SET utf8mb4 "
-                "FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"' ESCAPED BY '' "
-                f"({fields})" + (f" SET {nulls}" if nulls else ""),
-                (str(path),),
+    def _judge(self, versions: Versions, values: Mapping[str, Any], first: bool = False) -> None:
+        """Fill the table of verdicts; without the night's own rows if it is `first`: all are new."""
+        self._change(f"DELETE FROM {versions.changes}", {})
+        if versions is self._usage:
+            self._change(f"DELETE FROM {versions.contested}", {})
+            self._change(f"DELETE FROM {self._claims.standing}", {})
+            for statement in (self._claims.find(), *self._claims.gather(), *self._claims.judge()):
+                self._change(statement, values)
+        if not first:
+            self._change(versions.judge_staged(), values)
+            self._change(versions.judge_missing(), values)
+
+    def _claim(self, statements: Iterable[str], values: Mapping[str, Any]) -> int:
+        """Carry out what a night says otherwise of contested rows; return how many rows that touched."""
+        return sum(self._change(statement, values) for statement in statements)
+
+    def _verdicts(self, versions: Versions) -> _Verdicts:
+        rows = self._query(
+            f"SELECT verdict, COUNT(*), COALESCE(SUM(overtakes), 0) FROM {versions.changes} GROUP BY verdict"
+        )
+        counts = {verdict: count for verdict, count, _ in rows}
+        overtaken = sum(int(overtakes) for verdict, _, overtakes in rows if verdict != KEPT)
+        return _Verdicts(
+            new=counts.get(NEW, 0),
+            changed=counts.get(CHANGED, 0),
+            removed=counts.get(REMOVED, 0),
+            kept=counts.get(KEPT, 0),
+            overtaken=overtaken,
+        )
+
+    def _apply(self, versions: Versions, reason: str, put: str, values: Mapping[str, Any]) -> None:
+        """Carry out the verdicts, the sums of regions with them; without any this touches nothing."""
+        statements = [*versions.supersede(reason), put]
+        if versions is self._usage:
+            statements = [
+                self._region_days.take_off(),
+                *statements,
+                self._claims.put(),
+                self._region_days.add(),
+            ]
+        for statement in statements:
+            self._change(statement, values)
+
+    def _instant(self, published_at: datetime.datetime) -> datetime.datetime:
+        """Return when this publication is: now, to the millisecond, but after every other."""
+        now = published_at.astimezone(datetime.UTC).replace(tzinfo=None)
+        now = now.replace(microsecond=now.microsecond // 1_000 * 1_000)
+        [[last]] = self._query(
+            "SELECT MAX(instant) FROM (SELECT MAX(published_at) AS instant FROM nights "
+            "UNION ALL SELECT MAX(known_until) FROM nights_superseded) AS instants"
+        )
+        return now if last is None else max(now, last + RESOLUTION)
+
+    def _write_night(
+        self, night: Night, row: NightRow, at: datetime.datetime, changed: bool, reason: str
+    ) -> datetime.datetime:
+        """Write the `nights` row and return when the night was published; a repetition keeps that instant."""
+        published = self._query("SELECT published_at, restores FROM nights WHERE night = %s", night.day)
+        [[earliest]] = self._query(
+            f"SELECT LEAST(COALESCE(MIN(night), %s), %s) FROM {self._usage.staged}", *[night.day] * 2
+        )
+        restores = None
+        if published:
+            if changed:
+                self._supersede_night(night, at, reason)
+            else:
+                [(at, restores)] = published
+        values = (night.day, night.truth_until.replace(tzinfo=None), *row.values(), at, earliest, restores)
+        places = ", ".join(["%s"] * len(values))
+        self._query(f"REPLACE INTO nights ({', '.join(NIGHT_COLUMNS)}) VALUES ({places})", *values)
+        return at
+
+    def _supersede_night(self, night: Night, at: datetime.datetime, reason: str) -> None:
+        columns = ", ".join(NIGHT_COLUMNS)
+        self._query(
+            f"INSERT INTO nights_superseded ({columns}, known_until, reason) "
+            f"SELECT {columns}, %s, %s FROM nights WHERE night = %s",
+            at,
+            reason,
+            night.day,
+        )
+
+    def _check_newest(self, night: Night) -> None:
+        """Refuse to roll back any night but the newest published one."""
+        [[newest]] = self._query("SELECT MAX(night) FROM nights")
+        if not self.has(night):
+            raise NightRefused(f"night {night} is not published: there is nothing to roll back")
+        if newest != night.day:
+            raise NightRefused(
+                f"night {night} is not the newest: roll back night {newest} first, which starts from it"
             )
 
+    def _replace_master(self, table: Table) -> None:
+        """Make a master table equal its staged one, touching only rows that differ."""
+        updates = ", ".join(f"{column} = VALUES({column})" for column in table.values)
+        names, [key], staged = ", ".join(table.columns), table.key, f"{self._database.staging}.{table.name}"
+        self._query(f"DELETE FROM {table.name} WHERE {key} NOT IN (SELECT {key} FROM {staged})")
+        put = f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {staged}"
+        self._query(f"{put} ON DUPLICATE KEY UPDATE {updates}")
 
-def _staging(table: str) -> str:
-    return f"{table}_staging"
+
+def _reason_sql(reasons: Mapping[datetime.date, str]) -> str:
+    """Return why a row changes, by its night, as SQL; one that is no longer restated was recomputed."""
+    given_back = "current.night < %(night)s AND NOT changes.claimed_by <=> %(night)s"
+    cases = " ".join(f"WHEN current.night = '{night}' THEN '{reason}'" for night, reason in reasons.items())
+    return f"CASE WHEN {given_back} THEN '{RECOMPUTED}' {cases} ELSE '{RECOMPUTED}' END"
 
 
-def _checksum(columns: Sequence[str], integer: str) -> str:
-    """Return an order-free checksum in the SQL of both Spark and MySQL; only the integer's name differs."""
-    parts = ", ".join(f"COALESCE({column}, -1)" if column in NULLABLE else column for column in columns)
-    return f"BIT_XOR(CAST(CONV(LEFT(MD5(CONCAT_WS(',', {parts})), 15), 16, 10) AS {integer}))"
+__all__ = [
+    "TABLES",
+    "Database",
+    "Lock",
+    "LockedOut",
+    "NightRow",
+    "Publication",
+    "RolledBack",
+    "Switched",
+    "compaction_lock",
+    "fingerprints",
+    "load",
+    "load_batches",
+    "published_rows",
+]

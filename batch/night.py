@@ -3,8 +3,8 @@
 import dataclasses
 import datetime
 
-DAY_MS = 86_400_000
-HOUR_MS = 3_600_000
+from infra.contracts.durations import DAY_MS
+
 YESTERDAY = "yesterday"
 
 
@@ -49,6 +49,10 @@ class Night:
         days = (last.day - self.day).days + 1
         return [Night(self.day + datetime.timedelta(days=number)) for number in range(days)]
 
+    def before(self, count: int) -> "list[Night]":
+        """Return so many nights before this one, the newest first."""
+        return [Night(self.day - datetime.timedelta(days=number)) for number in range(1, count + 1)]
+
     def __str__(self) -> str:
         return self.day.isoformat()
 
@@ -72,3 +76,8 @@ class Night:
     def previous(self) -> "Night":
         """The night before, whose last registers this one starts from."""
         return Night(self.day - datetime.timedelta(days=1))
+
+    @property
+    def next(self) -> "Night":
+        """The night after."""
+        return Night(self.day + datetime.timedelta(days=1))

@@ -23,7 +23,15 @@ class Report:
     set_aside: int  # of users master data does not know
     silent: int  # meters that carry their register
     fell: int  # meters whose register went down
+    findings: int
+    changed: int  # rows published before, of this night or earlier ones, that differ now
     usage_total: dict[str, int]  # by utility, in its unit
+    usage_estimated: dict[
+        str, int
+    ]  # what no dial showed: projected now, less what earlier nights had projected
+    usage_quarantined: dict[str, int]  # what dials showed and no user used
+    adjusted: list[dict[str, int | str]]  # against the stream, by reason and utility: users, and by how much
+    moves_next: bool  # an earlier run of the night handed on something else to the next
     regions: int
     first_night: bool  # no night before to start from
     archive_objects: int
@@ -39,11 +47,27 @@ class Report:
         table = Table(title=f"night {self.night}, published", show_header=False)
         table.add_column()
         table.add_column(justify="right")
-        for name in ("users", "rows", "heartbeats", "doubled", "set_aside", "silent", "fell", "regions"):
+        for name in (
+            "users",
+            "rows",
+            "heartbeats",
+            "doubled",
+            "set_aside",
+            "silent",
+            "fell",
+            "findings",
+            "changed",
+            "regions",
+        ):
             table.add_row(name.replace("_", " "), f"{getattr(self, name):,}")
         for utility in Utility:
             if utility in self.usage_total:
                 table.add_row(f"{utility}, {utility.unit}", f"{self.usage_total[utility]:,}")
+                table.add_row(f"  estimated, {utility.unit}", f"{self.usage_estimated[utility]:,}")
+        for one in self.adjusted:
+            table.add_row(
+                f"{one['reason']}: {one['utility']}", f"{one['users']:,} users, {one['adjusted']:+,}"
+            )
         table.add_row("archive, bytes", f"{self.archive_bytes:,}")
         for stage, taken in seconds.items():
             table.add_row(f"{stage}, s", f"{taken:,.1f}")

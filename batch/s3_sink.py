@@ -1,34 +1,44 @@
 """What batch leaves on S3: a night's rows, for the next night, and compacted generations of the archive."""
 
+import io
+from collections.abc import Iterable
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pyspark.sql import DataFrame
 
 from batch.bucket_sink import Bucket
+from batch.carried import curated_path
+from batch.heartbeat_columns import INTEGERS, SCHEMA
 from batch.night import Night
-from batch.s3_source import curated_path
 
 FILE_SUFFIX = ".parquet"
-# Parquet's second format delta-encodes integers, unless a dictionary comes first.
-COMPACT_OPTIONS = {
-    "compression": "zstd",
-    "parquet.compression.codec.zstd.level": "3",
-    "parquet.writer.version": "v2",
-    "parquet.enable.dictionary": "false",
-    "parquet.enable.dictionary#region": "true",
-    # A file counts once a manifest names it: moving it a second time would protect nothing.
-    "mapreduce.fileoutputcommitter.algorithm.version": "2",
-    "mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
-}
 
 
 def write_curated(rows: DataFrame, bucket: Bucket, night: Night) -> None:
-    """Write a night's rows (the contract's columns) as Parquet in place of any earlier ones.
+    """Write a night's edited rows as Parquet in place of any earlier ones.
 
     Spark writes its success marker last; a night without the marker counts as not written.
     """
-    frame = rows.drop("night")
-    frame.write.mode("overwrite").option("compression", "zstd").parquet(bucket.url(curated_path(night)))
+    rows.where("known").write.mode("overwrite").option("compression", "zstd").parquet(
+        bucket.url(curated_path(night))
+    )
 
 
-def write_generation(heartbeats: DataFrame, bucket: Bucket, path: str) -> None:
-    """Write heartbeats, one file a partition in its order, into a folder that does not exist yet."""
-    heartbeats.write.mode("error").options(**COMPACT_OPTIONS).parquet(bucket.url(path))
+def put_heartbeats(bucket: Bucket, key: str, groups: Iterable[pa.Table]) -> None:
+    """Write heartbeats as one object, a row group each, integers delta-encoded."""
+    content = io.BytesIO()
+    with pq.ParquetWriter(
+        content,
+        SCHEMA,
+        compression="zstd",
+        compression_level=3,
+        data_page_version="2.0",
+        use_dictionary=["region"],
+        column_encoding=dict.fromkeys(INTEGERS, "DELTA_BINARY_PACKED"),
+        # Readers are to see plain text, not how it was held here.
+        store_schema=False,
+    ) as writer:
+        for group in groups:
+            writer.write_table(group, row_group_size=len(group))
+    bucket.put(key, content.getvalue())

@@ -12,6 +12,7 @@ ROOM = pathlib.Path(__file__).resolve().parent
 LOG_NAME = "spark.log"
 TASKS_A_CORE = 4
 SHUFFLE_PARTITIONS_MIN = 8
+PARTITION_SIZE = "8m"  # of a shuffle, compressed
 
 
 def start(
@@ -37,6 +38,12 @@ def start(
         "spark.executorEnv.PYTHONPATH": str(ROOM.parent),
         "spark.local.dir": str(scratch),
         "spark.sql.session.timeZone": "UTC",
+        "spark.python.daemon.module": "batch.python_daemon",
+        # A small fleet's shuffle becomes one task, not eight that each prepare all they need for a few rows;
+        # what is held by Spark as well.
+        "spark.sql.adaptive.coalescePartitions.parallelismFirst": "false",
+        "spark.sql.optimizer.canChangeCachedPlanOutputPartitioning": "true",
+        "spark.sql.adaptive.advisoryPartitionSizeInBytes": PARTITION_SIZE,
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
     }

@@ -1,29 +1,31 @@
 """The simulator's commands: send a fleet's heartbeats, and ask the ledger what became of them."""
 
-import contextlib
+import functools
 import json
 import pathlib
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
 import pyarrow.parquet as pq
 import rich.console
-import rich.progress
 import rich.table
 import typer
 from prometheus_client.registry import Collector
 
+from infra.contracts.durations import DAY_MS
 from infra.contracts.heartbeat import USER_ID_MAX, USER_ID_MIN
 from infra.contracts.master_data import KINDS
 from infra.contracts.utility import UTILITIES, Utility
 from infra.exposition import MetricsError, new_registry, show
 from infra.settings import SettingError, Settings
+from simulator import labels, real_usage
 from simulator import ledger as books
 from simulator import newest as newest_beats
+from simulator.archive_day import write_day
 from simulator.counts import Counts
 from simulator.faults import FaultError, Faults
 from simulator.fleet import Progress
@@ -31,12 +33,15 @@ from simulator.hashes import Ints
 from simulator.kafka_sink import KafkaAwayError, KafkaRefusalError, KafkaSink
 from simulator.ledger import LedgerError, Run
 from simulator.load_curves import PeriodError, check_period
+from simulator.meter_faults import MeterFaults
 from simulator.metrics import Plan, RetryMetrics, SimulatorMetrics
-from simulator.options import OptionError, Rate, instant_ms
+from simulator.options import OptionError, Rate, instant_ms, night_day
+from simulator.progress_bar import progress_bar
 from simulator.regions import REGIONS
 from simulator.s3_sink import S3AwayError, S3Sink
 from simulator.send import Send
-from simulator.users import USERS_MAX, kind_of, region_of, sample
+from simulator.upkeep import Upkeep
+from simulator.users import USERS_MAX, chunks, kind_of, region_of, sample
 
 app = typer.Typer(
     help="The fleet: heartbeats and master data out, and the ledger of them.",
@@ -60,19 +65,26 @@ def run(
     to: Annotated[str | None, typer.Option(help="Up to this instant; the same forms as --from.")] = None,
     duration: Annotated[float | None, typer.Option(min=0.001, help="Seconds of event time.")] = None,
     faults: Annotated[str, typer.Option(help="late=1%,doubled=1%,lost=1%,malformed=0.01%")] = "",
+    meter_faults: Annotated[
+        str,
+        typer.Option(
+            help="gap=2%,spike=1%,... of meters' days: gap, spike, negative, stuck, zero, rate, clock, read, "
+            "leak, reset, exchange; rollover of all meters"
+        ),
+    ] = "",
     metrics_port: Annotated[
         int | None, typer.Option(min=0, max=65_535, help="Show metrics there; 0: nowhere. Else the setting.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write master data, then send the fleet's heartbeats until --to, --duration or an interrupt."""
-    pace, wrong = Rate.parse(rate), Faults.parse(faults)
+    pace, wrong, wrong_meters = Rate.parse(rate), Faults.parse(faults), MeterFaults.parse(meter_faults)
     _period(from_, to, duration, pace)
     settings = Settings.from_env()
     stop = _stop_on_signals()
     retries = RetryMetrics(time.sleep)
     kafka: KafkaSink[Progress] = KafkaSink(settings.kafka_bootstrap, UTILITIES, retries.sleep)
-    send = Send(seed, users, wrong, _s3(settings), kafka)
+    send = Send(seed, users, wrong, _s3(settings), kafka, wrong_meters)
     send.prepare(*_period(from_, to, duration, pace))
     # Making the fleet ready takes a while; `now` is when the first heartbeat can leave.
     from_ms, to_ms = _period(from_, to, duration, pace)
@@ -80,7 +92,7 @@ def run(
     plan = Plan.of(pace, users, from_ms, time.time())
     metrics = SimulatorMetrics(plan, lambda: kafka.acknowledged, time.time)
     _show_metrics(settings, metrics_port, retries, metrics)
-    with _progress_bar(from_ms, to_ms) as show_progress:
+    with progress_bar(from_ms, to_ms) as show_progress:
         done = send.run(
             from_ms=from_ms,
             to_ms=to_ms,
@@ -92,6 +104,26 @@ def run(
         )
     kafka.close()
     _report_run(done, time.monotonic() - started_s, as_json=as_json)
+
+
+@app.command()
+def archive(
+    users: Annotated[int, typer.Option(min=1, max=USERS_MAX, help="How many users, each with three meters.")],
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Same seed, same fleet, byte for byte.")],
+    night: Annotated[str, typer.Option(help="UTC day, YYYY-MM-DD.")],
+    faults: Annotated[str, typer.Option(help="As of `run`.")] = "",
+    meter_faults: Annotated[str, typer.Option(help="As of `run`.")] = "",
+) -> None:
+    """Put a whole UTC day straight into the archive, without broker and stream: for benches of the night."""
+    s3 = _s3(Settings.from_env())
+    s3.make_bucket()
+    wrong, wrong_meters, day = Faults.parse(faults), MeterFaults.parse(meter_faults), night_day(night)
+    start_ms = day * DAY_MS
+    runs = s3.read_runs()
+    books.check_joins(runs, seed)
+    Upkeep(s3, seed, users, wrong_meters, runs).write(start_ms, start_ms + DAY_MS)
+    done = write_day(s3, seed, users, start_ms, wrong, wrong_meters)
+    print(json.dumps(done.to_json()))
 
 
 def _period(from_: str, to: str | None, duration_s: float | None, rate: Rate) -> tuple[int, int | None]:
@@ -127,26 +159,6 @@ def _show_metrics(settings: Settings, port: int | None, *collectors: Collector) 
         _trouble(str(error))
 
 
-@contextlib.contextmanager
-def _progress_bar(from_ms: int, to_ms: int | None) -> Iterator[Callable[[Progress], None]]:
-    """Give a function that shows progress on standard error if that is a terminal."""
-    console = rich.console.Console(stderr=True)
-    columns = (
-        rich.progress.TextColumn("{task.description}"),
-        rich.progress.BarColumn(),
-        rich.progress.TextColumn("{task.fields[sent]:,} heartbeats"),
-        rich.progress.TimeElapsedColumn(),
-    )
-    with rich.progress.Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("sending", total=to_ms and to_ms - from_ms, sent=0)
-
-        def show(progress: Progress) -> None:
-            sent = sum(made.sent for made in progress.counts.values())
-            bar.update(task, completed=progress.until_ms - from_ms, sent=sent)
-
-        yield show
-
-
 def _both(first: Callable[[Told], None], second: Callable[[Told], None]) -> Callable[[Told], None]:
     """Return what tells two listeners the same."""
 
@@ -170,7 +182,9 @@ def ledger(
     queries = [] if summary else _queries(sys.stdin.read())
     runs = _runs(may_be_none=summary)
     if not summary:
-        print(json.dumps([_answer(runs, *query) for query in queries]))
+        # Of many questions about a meter the first heartbeat before each is one and the same.
+        first = functools.cache(functools.partial(books.first_delivered, tuple(runs), at_ms=None))
+        print(json.dumps([_answer(runs, first, *query) for query in queries]))
         return
     counts: dict[str, Counts] = {str(utility): Counts() for utility in UTILITIES}
     for recorded in runs:
@@ -189,11 +203,42 @@ def newest(
 ) -> None:
     """Write every user's newest delivered heartbeat by utility: sent_at, register, rate; null if none."""
     runs = _runs()
-    count = max(recorded.users for recorded in runs)
-    with pq.ParquetWriter(to, newest_beats.SCHEMA) as file:
-        for user_id in newest_beats.chunks(count):
-            file.write_table(newest_beats.table_of(runs, user_id))
-    print(json.dumps({"users": count}))
+    newest_beats.check_meters_right(runs)
+    rows = _write(to, newest_beats.SCHEMA, runs, functools.partial(newest_beats.table_of, runs))
+    print(json.dumps({"users": rows}))
+
+
+@app.command("labels")
+def write_labels(
+    night: Annotated[str, typer.Option(help="UTC day, YYYY-MM-DD.")],
+    to: Annotated[pathlib.Path, typer.Option(help="Parquet file to write; one that exists is replaced.")],
+) -> None:
+    """Write the meter faults of a night: user_id, utility, rule, from_ms, to_ms."""
+    day, runs = night_day(night), _runs()
+    rows = _write(to, labels.SCHEMA, runs, lambda user_id: labels.labels_of(runs, user_id, day))
+    print(json.dumps({"labels": rows}))
+
+
+@app.command()
+def usage(
+    night: Annotated[str, typer.Option(help="UTC day, YYYY-MM-DD.")],
+    to: Annotated[pathlib.Path, typer.Option(help="Parquet file to write; one that exists is replaced.")],
+) -> None:
+    """Write what was really used in each UTC hour of a night: user_id, utility, h00 to h23."""
+    day, runs = night_day(night), _runs()
+    rows = _write(to, real_usage.SCHEMA, runs, lambda user_id: real_usage.usage_of(runs, user_id, day))
+    print(json.dumps({"meters": rows}))
+
+
+def _write(to: pathlib.Path, schema: Any, runs: list[Run], table_of: Callable[[Ints], Any]) -> int:
+    """Write the tables of all users of the runs to one Parquet file; return how many rows that are."""
+    rows = 0
+    with pq.ParquetWriter(to, schema) as file:
+        for user_id in chunks(max(recorded.users for recorded in runs)):
+            table = table_of(user_id)
+            file.write_table(table)
+            rows += table.num_rows
+    return rows
 
 
 @app.command()
@@ -239,17 +284,25 @@ def _queries(text: str) -> list[tuple[int, Utility, int | None]]:
     return queries
 
 
-def _answer(runs: list[Run], user_id: int, utility: Utility, at_ms: int | None) -> dict[str, int] | None:
+def _answer(
+    runs: list[Run],
+    first_delivered: Callable[[int, Utility], books.Reading | None],
+    user_id: int,
+    utility: Utility,
+    at_ms: int | None,
+) -> dict[str, int] | None:
     last = books.last_delivered(runs, user_id, utility, at_ms)
-    first = books.first_delivered(runs, user_id, utility, at_ms)
+    first = last and first_delivered(user_id, utility)
     if last is None or first is None:
         return None
     return {
         "sent_at": last.sent_at,
         "register": last.register,
         "rate": last.rate,
+        "counted": last.counted,
         "first_sent_at": first.sent_at,
         "first_register": first.register,
+        "first_counted": first.counted,
     }
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import enum
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
@@ -47,26 +47,14 @@ class Faults:
 
         :raises FaultError: naming the part, and what it may be.
         """
-        words = {field.name.removesuffix("_ppm"): field.name for field in dataclasses.fields(cls)}
-        values: dict[str, int] = {}
-        for part in filter(None, (part.strip() for part in text.split(","))):
-            word, _, amount = part.partition("=")
-            if word not in words:
-                raise FaultError(f"fault {word!r} is unknown. Choose from {', '.join(words)}")
-            if not re.fullmatch(r"\d+(\.\d+)?%?", amount) or (share := _share(amount)) > PARTS:
-                raise FaultError(f"fault {word} is {amount!r}. Give a share such as 1% or 0.01")
-            values[words[word]] = share
+        values = read_shares("fault", text, [field.name for field in dataclasses.fields(cls)])
         if sum(values.values()) > PARTS:
             raise FaultError(f"faults {text!r} come to more than 100%. A heartbeat has one fate")
         return cls(**values)
 
     def __str__(self) -> str:
         """Return what `parse` reads, or `none`."""
-        shares = ((field.name, getattr(self, field.name)) for field in dataclasses.fields(self))
-        return (
-            ",".join(f"{name.removesuffix('_ppm')}={ppm / 10_000:g}%" for name, ppm in shares if ppm)
-            or "none"
-        )
+        return shares_text(dataclasses.asdict(self))
 
     def __bool__(self) -> bool:
         return any(dataclasses.astuple(self))
@@ -76,6 +64,31 @@ class Faults:
         ends = np.cumsum(dataclasses.astuple(self))
         drawn = below(hash_of(identity, Draw.FATE, slot), PARTS)
         return np.searchsorted(ends, drawn, side="right").astype(np.int64)
+
+
+def read_shares(noun: str, text: str, fields: Iterable[str]) -> dict[str, int]:
+    """Read `word=1%,other=0.001` into parts per million by field, a field being its word and `_ppm`.
+
+    :raises FaultError: naming the part, and what it may be.
+    """
+    names = {name.removesuffix("_ppm"): name for name in fields}
+    values: dict[str, int] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        word, _, amount = part.partition("=")
+        if word not in names:
+            raise FaultError(f"{noun} {word!r} is unknown. Choose from {', '.join(names)}")
+        if not re.fullmatch(r"\d+(\.\d+)?%?", amount) or (share := _share(amount)) > PARTS:
+            raise FaultError(f"{noun} {word} is {amount!r}. Give a share such as 1% or 0.01")
+        values[names[word]] = share
+    return values
+
+
+def shares_text(shares_ppm: Mapping[str, int]) -> str:
+    """Return what `read_shares` reads, or `none`."""
+    return (
+        ",".join(f"{name.removesuffix('_ppm')}={ppm / 10_000:g}%" for name, ppm in shares_ppm.items() if ppm)
+        or "none"
+    )
 
 
 def _share(amount: str) -> int:

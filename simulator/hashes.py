@@ -32,6 +32,13 @@ class Draw(enum.IntEnum):
     GARBLE = 13
     SAMPLE = 14
     SHAPE_TABLE = 15
+    METER_FAULT = 16
+    FAULT_SPAN = 17
+    FAULT_AMOUNT = 18
+    ROLE = 19
+    EVENT = 20
+    AGREEMENT = 21
+    READ = 22
 
 
 def hash_of(start: Hashes | int, *counters: Ints | int) -> Hashes:
@@ -46,6 +53,7 @@ def hash_of(start: Hashes | int, *counters: Ints | int) -> Hashes:
     return mixed
 
 
-def below(hashes: Hashes, limit: int) -> Ints:
-    """Return each hash as a whole number in 0..limit-1; `limit` up to 2**31."""
-    return (((hashes >> np.uint64(32)) * np.uint64(limit)) >> np.uint64(32)).astype(np.int64)
+def below(hashes: Hashes, limit: Ints | int) -> Ints:
+    """Return each hash as a whole number in 0..limit-1; `limit` up to 2**31, one for all or one each."""
+    steps = np.asarray(limit).astype(np.uint64)
+    return (((hashes >> np.uint64(32)) * steps) >> np.uint64(32)).astype(np.int64)

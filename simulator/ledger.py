@@ -16,7 +16,8 @@ from infra.contracts.utility import UTILITIES, Utility
 from simulator.counts import Counts
 from simulator.faults import Fate, Faults, delay_ms
 from simulator.hashes import Ints
-from simulator.registers import read_at
+from simulator.meter_days import askew_at, read_shown, silent_at
+from simulator.meter_faults import BY_METER, NONE, MeterFaults
 from simulator.users import Meters, meters_of
 
 _CHUNK_SLOTS = 512
@@ -42,6 +43,7 @@ class Run:
     finished: bool
     counts: Mapping[str, Counts]
     started_at: int = 0
+    meter_faults: MeterFaults = NONE
 
     @property
     def name(self) -> str:
@@ -61,6 +63,7 @@ class Run:
             "from": self.from_ms,
             "to": self.to_ms,
             "faults": dataclasses.asdict(self.faults),
+            "meter_faults": dataclasses.asdict(self.meter_faults),
             "acknowledged_until": self.acknowledged_until,
             "finished": self.finished,
             "started_at": self.started_at,
@@ -80,20 +83,25 @@ class Run:
             finished=record["finished"],
             counts={topic: Counts.from_json(counts) for topic, counts in record["topics"].items()},
             started_at=record.get("started_at", 0),
+            meter_faults=MeterFaults(**record.get("meter_faults", {})),
         )
 
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """A delivered heartbeat as the ledger knows it."""
+    """A delivered heartbeat as the ledger knows it: as transmitted, and `counted`, its true register."""
 
     sent_at: int
     register: int
     rate: int
+    counted: int
 
 
 def last_delivered(runs: Sequence[Run], user_id: int, utility: Utility, at_ms: int | None) -> Reading | None:
-    """Return the user's last delivered heartbeat sent before `at_ms` (None: whenever)."""
+    """Return the user's last delivered heartbeat sent before `at_ms` (None: whenever).
+
+    Those by a wrong clock are passed over, here and in `first_delivered`: nobody knows when they were sent.
+    """
     return _newest(runs, user_id, utility, at_ms, oldest=False)
 
 
@@ -110,6 +118,7 @@ def counts_of(run: Run) -> dict[str, Counts]:
         for user in range(run.users):
             meter = _meter(run.seed, USER_ID_MIN + user, utility)
             slots = _slots(run, meter, None)
+            slots = slots[~silent_at(_each(meter, slots), run.meter_faults, slots)]
             fates = run.faults.fate_of(meter.identity, slots)
             delivered = int(has_arrived(run, meter, slots).sum())
             total += Counts.of_fates(np.bincount(fates, minlength=len(Fate)), delivered)
@@ -142,10 +151,17 @@ def check_joins(runs: Sequence[Run], seed: int) -> None:
             )
 
 
-def check_fates(runs: Sequence[Run], faults: Faults, from_ms: int, to_ms: int | None) -> None:
+def check_fates(
+    runs: Sequence[Run],
+    faults: Faults,
+    from_ms: int,
+    to_ms: int | None,
+    meter_faults: MeterFaults = NONE,
+) -> None:
     """Refuse a period in which a heartbeat would meet another fate than a recorded run gave it.
 
-    A run that is not finished counts to its planned end, as nobody knows how far it will come.
+    A run that is not finished counts to its planned end, as nobody knows how far it will come. What dials
+    do by themselves depends on all that went before, so that it must be the same in every run.
 
     :raises LedgerError: naming the faults and the run that had others.
     """
@@ -153,10 +169,21 @@ def check_fates(runs: Sequence[Run], faults: Faults, from_ms: int, to_ms: int | 
         ends = [end for end in (to_ms, run.to_ms) if end is not None]
         overlaps = not ends or max(from_ms, run.from_ms) < min(ends)
         if overlaps and run.faults != faults:
-            raise LedgerError(
-                f"--faults is {faults}, but the run from {_instant(run.from_ms)} to {_instant(run.to_ms)} "
-                f"had {run.faults}. Use the same --faults, or begin anew with `make clean`"
-            )
+            raise _contradiction("faults", faults, run, run.faults)
+        if run.meter_faults == meter_faults:
+            continue
+        if overlaps:
+            raise _contradiction("meter-faults", meter_faults, run, run.meter_faults)
+        if run.meter_faults.by_meter != meter_faults.by_meter:
+            words = ", ".join(BY_METER)
+            raise _contradiction("meter-faults", meter_faults, run, run.meter_faults, f" in {words}")
+
+
+def _contradiction(option: str, asked: object, run: Run, recorded: object, part: str = "") -> LedgerError:
+    return LedgerError(
+        f"--{option} is {asked}, but the run from {_instant(run.from_ms)} to {_instant(run.to_ms)} "
+        f"had {recorded}. Use the same --{option}{part}, or begin anew with `make clean`"
+    )
 
 
 def _instant(at_ms: int | None) -> str:
@@ -168,18 +195,25 @@ def _instant(at_ms: int | None) -> str:
 def _newest(
     runs: Sequence[Run], user_id: int, utility: Utility, at_ms: int | None, *, oldest: bool
 ) -> Reading | None:
-    meter = _meter(runs[0].seed, user_id, utility) if runs else None
-    found = []
-    for run in runs:
-        if meter is not None and USER_ID_MIN <= user_id < USER_ID_MIN + run.users:
-            slot = _search(run, meter, _slots(run, meter, at_ms), oldest=oldest)
-            if slot is not None:
-                found.append(slot)
-    if meter is None or not found:
+    known = [run for run in runs if USER_ID_MIN <= user_id < USER_ID_MIN + run.users]
+    if not known:
         return None
-    slot = min(found) if oldest else max(found)
-    register, rate = read_at(meter, np.array([slot]))
-    return Reading(slot * INTERVAL_MS + int(meter.phase_ms[0]), int(register[0]), int(rate[0]))
+    meter = _meter(known[0].seed, user_id, utility)
+    spans = [(run, slots) for run in known if len(slots := _slots(run, meter, at_ms))]
+    spans.sort(key=lambda span: int(span[1][0] if oldest else -span[1][-1]))
+    found: tuple[int, Run] | None = None
+    for run, slots in spans:
+        # Of another run only what lies beyond the beat that was found is looked through.
+        beyond = slice(None) if found is None else slots < found[0] if oldest else slots > found[0]
+        slot = _search(run, meter, slots[beyond], oldest=oldest)
+        if slot is not None:
+            found = slot, run
+    if found is None:
+        return None
+    slot, run = found
+    shown = read_shown(meter, run.meter_faults, np.array([slot]))
+    figures = (int(column[0]) for column in (shown.register, shown.rate, shown.counted))
+    return Reading(slot * INTERVAL_MS + int(meter.phase_ms[0]), *figures)
 
 
 def _meter(seed: int, user_id: int, utility: Utility) -> Meters:
@@ -199,7 +233,9 @@ def _search(run: Run, meter: Meters, slots: Ints, *, oldest: bool) -> int | None
     """Return the oldest or newest delivered slot, looking no further than needed."""
     while len(slots):
         chunk = slots[:_CHUNK_SLOTS] if oldest else slots[-_CHUNK_SLOTS:]
-        arrived = chunk[has_arrived(run, meter, chunk)]
+        trusted = has_arrived(run, meter, chunk)
+        trusted &= ~askew_at(_each(meter, chunk), run.meter_faults, chunk)
+        arrived = chunk[trusted]
         if len(arrived):
             return int(arrived[0] if oldest else arrived[-1])
         slots = slots[len(chunk) :] if oldest else slots[: -len(chunk)]
@@ -211,4 +247,10 @@ def has_arrived(run: Run, meters: Meters, slots: Ints) -> np.typing.NDArray[np.b
     fates = run.faults.fate_of(meters.identity, slots)
     due = slots * INTERVAL_MS + meters.phase_ms + delay_ms(meters.identity, slots)
     late_arrived = (fates == Fate.LATE) & (run.finished | (due < run.acknowledged_until))
-    return np.asarray((fates == Fate.ON_TIME) | (fates == Fate.DOUBLED) | late_arrived)
+    arrived = np.asarray((fates == Fate.ON_TIME) | (fates == Fate.DOUBLED) | late_arrived)
+    return arrived & ~silent_at(_each(meters, slots), run.meter_faults, slots)
+
+
+def _each(meters: Meters, slots: Ints) -> Meters:
+    """Return a meter for each slot: one meter's again and again, or as they are."""
+    return meters if len(meters.user_id) == len(slots) else meters.take(np.zeros(len(slots), np.int64))

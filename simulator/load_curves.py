@@ -11,11 +11,11 @@ import zoneinfo
 
 import numpy as np
 
+from infra.contracts.durations import HOUR_MS
 from infra.contracts.utility import Utility
 from simulator.hashes import Ints
 from simulator.regions import ZONES
 
-HOUR_MS = 3_600_000
 _ORIGIN = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
 _END = datetime.datetime(2036, 1, 1, tzinfo=datetime.UTC)
 ORIGIN_HOUR = int(_ORIGIN.timestamp()) // 3_600

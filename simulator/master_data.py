@@ -1,180 +1,84 @@
-"""Master data of a fleet as Arrow tables: who is metered, where, by which meters. Pure."""
+"""Master data of a fleet as Arrow tables: who is metered, where, by which meters and at what price. Pure."""
 
-import datetime
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from infra.contracts import master_data as contract
-from infra.contracts.utility import UTILITIES
+from simulator.agreements import agreements_table
 from simulator.hashes import Draw, Ints, below, hash_of
+from simulator.meter_faults import NONE, MeterFaults
+from simulator.meter_list import INSTALLED_AT, meters_table
+from simulator.names import FAMILY, GIVEN, ROADS, STREETS, TRADES
 from simulator.regions import REGIONS
+from simulator.tables import table_of, words_at
+from simulator.tariffs import tariffs_table
 from simulator.users import kind_of, region_of, user_ids
 
-INSTALLED_AT = int(datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC).timestamp()) * 1_000
-_TYPES = {"BIGINT": pa.int64(), "STRING": pa.string()}
-_NULLABLE = ("removed_at",)
-_GIVEN = [
-    "Ada",
-    "Ben",
-    "Carla",
-    "David",
-    "Elena",
-    "Frank",
-    "Grace",
-    "Hugo",
-    "Ines",
-    "Jonas",
-    "Karin",
-    "Liam",
-    "Mara",
-    "Noah",
-    "Olga",
-    "Paul",
-    "Quinn",
-    "Rosa",
-    "Sam",
-    "Tara",
-    "Umar",
-    "Vera",
-    "Wendy",
-    "Xavier",
-    "Yara",
-    "Zoe",
-]
-_FAMILY = [
-    "Adams",
-    "Baker",
-    "Clark",
-    "Diaz",
-    "Evans",
-    "Foster",
-    "Garcia",
-    "Hughes",
-    "Irwin",
-    "Jones",
-    "Klein",
-    "Lopez",
-    "Miller",
-    "Nguyen",
-    "Olsen",
-    "Perez",
-    "Quill",
-    "Reyes",
-    "Smith",
-    "Turner",
-    "Underwood",
-    "Vargas",
-    "Walker",
-    "Xu",
-    "Young",
-    "Zimmer",
-]
-_TRADES = [
-    "Bakery",
-    "Dental",
-    "Diner",
-    "Garage",
-    "Grocery",
-    "Hotel",
-    "Laundry",
-    "Office",
-    "Print",
-    "School",
-    "Storage",
-    "Studio",
-    "Tools",
-]
-_STREETS = [
-    "Oak",
-    "Maple",
-    "Cedar",
-    "Pine",
-    "Elm",
-    "Lake",
-    "Hill",
-    "Park",
-    "River",
-    "Spring",
-    "Sunset",
-    "Mill",
-    "Church",
-    "Market",
-    "Bridge",
-]
-_ROADS = ("Street", "Avenue", "Lane", "Road", "Drive")
 _HOUSES = 2_000
 
 
-def master_tables(seed: int, users: int) -> dict[str, pa.Table]:
-    """Return the tables of master data by their path."""
+def master_tables(
+    seed: int,
+    users: int,
+    meter_faults: MeterFaults = NONE,
+    from_ms: int = INSTALLED_AT,
+    until_ms: int = INSTALLED_AT,
+) -> dict[str, Any]:
+    """Return the tables of master data by their path; the reads of each day are simulator/reads.py's.
+
+    Meters are listed that served at some time in [from_ms, until_ms].
+    """
+    return dict(each_table(seed, users, meter_faults, from_ms, until_ms))
+
+
+def each_table(
+    seed: int, users: int, meter_faults: MeterFaults, from_ms: int, until_ms: int
+) -> Iterator[tuple[str, Any]]:
+    """Yield the same one by one: of millions of users, not all need be held at once."""
     user_id = user_ids(users)
-    return {
-        contract.USERS_PATH: _users(seed, user_id),
-        contract.METERS_PATH: _meters(user_id),
-        contract.REGIONS_PATH: _regions(),
-    }
+    yield contract.USERS_PATH, _users(seed, user_id)
+    yield contract.METERS_PATH, meters_table(seed, user_id, meter_faults, from_ms, until_ms)
+    yield contract.REGIONS_PATH, _regions()
+    yield contract.AGREEMENTS_PATH, agreements_table(seed, user_id)
+    yield contract.TARIFFS_PATH, tariffs_table()
 
 
-def _users(seed: int, user_id: Ints) -> pa.Table:
+def _users(seed: int, user_id: Ints) -> Any:
     kind, region = kind_of(seed, user_id), region_of(seed, user_id)
-    home = _join(_pick(seed, Draw.NAME, 0, user_id, _GIVEN), _pick(seed, Draw.NAME, 1, user_id, _FAMILY))
-    business = _join(_pick(seed, Draw.NAME, 1, user_id, _FAMILY), _pick(seed, Draw.NAME, 2, user_id, _TRADES))
+    home = _join(_pick(seed, Draw.NAME, 0, user_id, GIVEN), _pick(seed, Draw.NAME, 1, user_id, FAMILY))
+    business = _join(_pick(seed, Draw.NAME, 1, user_id, FAMILY), _pick(seed, Draw.NAME, 2, user_id, TRADES))
     house = pa.array(1 + below(hash_of(seed, Draw.ADDRESS, 0, user_id), _HOUSES)).cast(pa.string())
     street = _join(
         house,
-        _pick(seed, Draw.ADDRESS, 1, user_id, _STREETS),
-        _pick(seed, Draw.ADDRESS, 2, user_id, _ROADS),
+        _pick(seed, Draw.ADDRESS, 1, user_id, STREETS),
+        _pick(seed, Draw.ADDRESS, 2, user_id, ROADS),
     )
     columns = {
-        "user_id": pa.array(user_id),
-        "kind": pa.array(contract.KINDS).take(pa.array(kind)),
+        "user_id": user_id,
+        "kind": words_at(contract.KINDS, kind),
         "name": pc.if_else(pa.array(kind == 1), business, home),
         "address": street,
-        "region": pa.array([region.code for region in REGIONS]).take(pa.array(region)),
-        "zone": pa.array([region.zone for region in REGIONS]).take(pa.array(region)),
+        "region": words_at([region.code for region in REGIONS], region),
+        "zone": words_at([region.zone for region in REGIONS], region),
     }
-    return _table(columns, contract.USERS_COLUMNS)
+    return table_of(columns, contract.USERS_COLUMNS)
 
 
-def _meters(user_id: Ints) -> pa.Table:
-    """Return one meter a user and utility, each there since before any heartbeat."""
-    user_text = pa.array(user_id).cast(pa.string())
-    count = len(user_id)
-    numbers = [pc.binary_join_element_wise(utility[0].upper(), user_text, "-") for utility in UTILITIES]
+def _regions() -> Any:
     columns = {
-        "meter_id": pa.concat_arrays(numbers),
-        "user_id": pa.array(np.tile(user_id, len(UTILITIES))),
-        "utility": pa.array([str(utility) for utility in UTILITIES]).take(
-            pa.array(np.repeat(np.arange(len(UTILITIES)), count))
-        ),
-        "installed_at": pa.array(np.full(count * len(UTILITIES), INSTALLED_AT)),
-        "removed_at": pa.nulls(count * len(UTILITIES), pa.int64()),
+        "region": [region.code for region in REGIONS],
+        "name": [region.name for region in REGIONS],
+        "zone": [region.zone for region in REGIONS],
     }
-    return _table(columns, contract.METERS_COLUMNS)
+    return table_of(columns, contract.REGIONS_COLUMNS)
 
 
-def _regions() -> pa.Table:
-    columns = {
-        "region": pa.array([region.code for region in REGIONS]),
-        "name": pa.array([region.name for region in REGIONS]),
-        "zone": pa.array([region.zone for region in REGIONS]),
-    }
-    return _table(columns, contract.REGIONS_COLUMNS)
-
-
-def _pick(seed: int, draw: Draw, part: int, user_id: Ints, words: list[str] | tuple[str, ...]) -> Any:
-    return pa.array(words).take(pa.array(below(hash_of(seed, draw, part, user_id), len(words))))
+def _pick(seed: int, draw: Draw, part: int, user_id: Ints, words: Sequence[str]) -> Any:
+    return words_at(words, below(hash_of(seed, draw, part, user_id), len(words)))
 
 
 def _join(*words: Any) -> Any:
     return pc.binary_join_element_wise(*words, " ")
-
-
-def _table(columns: Mapping[str, Any], shape: Mapping[str, str]) -> pa.Table:
-    """Return a table of exactly the contract's columns, types and nullability."""
-    schema = pa.schema([pa.field(name, _TYPES[kind], name in _NULLABLE) for name, kind in shape.items()])
-    return pa.Table.from_arrays([columns[name] for name in shape], schema=schema)

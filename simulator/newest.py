@@ -3,7 +3,7 @@
 The ledger answers the same meter by meter; this is for comparing millions of them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -11,11 +11,10 @@ import pyarrow as pa
 from infra.contracts.heartbeat import INTERVAL_MS, USER_ID_MIN
 from infra.contracts.utility import UTILITIES, Utility
 from simulator.hashes import Ints
-from simulator.ledger import Run, has_arrived
+from simulator.ledger import LedgerError, Run, has_arrived
 from simulator.registers import read_at
-from simulator.users import Meters, meters_of, user_ids
+from simulator.users import Meters, meters_of
 
-CHUNK_USERS = 50_000
 FIGURES = ("sent_at", "register", "rate")
 SCHEMA = pa.schema(
     [
@@ -26,11 +25,17 @@ SCHEMA = pa.schema(
 _NEVER = -1
 
 
-def chunks(users: int) -> Iterator[Ints]:
-    """Yield the ids of the first `users` users, CHUNK_USERS at a time."""
-    user_id = user_ids(users)
-    for start in range(0, users, CHUNK_USERS):
-        yield user_id[start : start + CHUNK_USERS]
+def check_meters_right(runs: Sequence[Run]) -> None:
+    """Refuse runs in which meters themselves go wrong: raw registers are not what those sent.
+
+    :raises LedgerError: naming the faults.
+    """
+    for run in runs:
+        if run.meter_faults:
+            raise LedgerError(
+                f"a run is recorded with --meter-faults {run.meter_faults}, for which there is no table of "
+                "newest heartbeats. Ask the ledger meter by meter with `ledger`"
+            )
 
 
 def table_of(runs: Sequence[Run], user_id: Ints) -> pa.Table:

@@ -3,7 +3,7 @@
 import dataclasses
 import datetime
 
-DAY_MS = 86_400_000
+from infra.contracts.durations import DAY_MS
 
 
 class OptionError(ValueError):
@@ -68,3 +68,20 @@ def instant_ms(option: str, text: str, now_ms: int) -> int:
             f"{option} is {text!r}. Give now, yesterday, or an instant such as 2026-03-29T00:00:00Z"
         )
     return round(instant.timestamp() * 1_000)
+
+
+def night_day(text: str) -> int:
+    """Read the UTC day of a night, YYYY-MM-DD, as days since 1970.
+
+    :raises OptionError: naming it.
+    """
+    try:
+        night = datetime.date.fromisoformat(text)
+    except ValueError:
+        raise OptionError(f"--night is {text!r}. Give a UTC day such as 2026-03-29") from None
+    return (night - datetime.date(1970, 1, 1)).days
+
+
+def day_text(day: int) -> str:
+    """Return a UTC day, in days since 1970, as YYYY-MM-DD."""
+    return (datetime.date(1970, 1, 1) + datetime.timedelta(days=day)).isoformat()

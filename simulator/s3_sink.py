@@ -2,9 +2,10 @@
 
 import io
 import json
-from typing import Any
+from typing import Any, BinaryIO
 
 import boto3
+import boto3.exceptions
 import botocore.client
 import botocore.exceptions
 import pyarrow as pa
@@ -62,6 +63,17 @@ class S3Sink:
         buffer = io.BytesIO()
         pq.write_table(table, buffer, compression="zstd")
         self._ask("put_object", Key=path, Body=buffer.getvalue())
+
+    def put_file(self, path: str, file: BinaryIO) -> None:
+        """Write an open file as one object, in parts if it is large."""
+        try:
+            self._client.upload_fileobj(file, self._bucket, path)
+        except (
+            botocore.exceptions.BotoCoreError,
+            botocore.exceptions.ClientError,
+            boto3.exceptions.Boto3Error,
+        ) as error:
+            raise self._unavailable(error) from None
 
     def put_run(self, run: Run) -> None:
         """Record a run, replacing what was recorded of it, and of no other, before."""

@@ -17,10 +17,11 @@ from simulator.kafka_sink import KafkaSink
 from simulator.lane import lanes_of
 from simulator.ledger import Run, check_fates, check_joins
 from simulator.load_curves import use_until
-from simulator.master_data import master_tables
+from simulator.meter_faults import NONE, MeterFaults
 from simulator.options import Rate
 from simulator.s3_sink import S3AwayError, S3Sink
 from simulator.schedule import Span, live_spans, paced_spans, spans, step_ms
+from simulator.upkeep import Upkeep
 
 RECORD_INTERVAL_S = 2.0
 
@@ -32,27 +33,37 @@ class Send:
     :raises LedgerError: if runs of another seed are recorded.
     """
 
-    def __init__(self, seed: int, users: int, faults: Faults, s3: S3Sink, kafka: KafkaSink[Progress]) -> None:
+    def __init__(
+        self,
+        seed: int,
+        users: int,
+        faults: Faults,
+        s3: S3Sink,
+        kafka: KafkaSink[Progress],
+        meter_faults: MeterFaults = NONE,
+    ) -> None:
         self._seed = seed
         self._users = users
         self._faults = faults
+        self._meter_faults = meter_faults
         self._s3 = s3
         self._kafka = kafka
         s3.make_bucket()
         self._runs = s3.read_runs()
         check_joins(self._runs, seed)
+        self._upkeep = Upkeep(s3, seed, users, meter_faults, self._runs)
         for utility in UTILITIES:
             use_until(utility)
         self._partitions = {utility: kafka.partitions[utility] for utility in UTILITIES}
-        self._lanes = lanes_of(seed, users, self._partitions, faults)
+        self._lanes = lanes_of(seed, users, self._partitions, faults, meter_faults)
 
     def prepare(self, from_ms: int, to_ms: int | None) -> None:
         """Write the master data that a run of this period needs: for many users, that takes seconds.
 
         :raises LedgerError: if a recorded run had other faults in the period; nothing is written then.
         """
-        check_fates(self._runs, self._faults, from_ms, to_ms)
-        self._write_master_data()
+        check_fates(self._runs, self._faults, from_ms, to_ms, self._meter_faults)
+        self._upkeep.write(from_ms, to_ms)
 
     def run(
         self,
@@ -72,7 +83,7 @@ class Send:
 
         :raises LedgerError: if a recorded run had other faults in the period; nothing is written then.
         """
-        check_fates(self._runs, self._faults, from_ms, to_ms)
+        check_fates(self._runs, self._faults, from_ms, to_ms, self._meter_faults)
         fleet_heartbeats_s = self._users * len(UTILITIES) * 1_000 / INTERVAL_MS
         speed = rate.speed(fleet_heartbeats_s)
         planned = Run(
@@ -85,21 +96,16 @@ class Send:
             finished=False,
             counts={},
             started_at=round(clock() * 1_000),
+            meter_faults=self._meter_faults,
         )
         start = Progress(from_ms, {})
-        with _Recorder(self._s3, planned, self._kafka, on_trouble) as recorder:
+        with _Recorder(self._s3, planned, self._kafka, self._upkeep, on_trouble) as recorder:
             pace = Pace(from_ms, rate.from_s(from_ms, clock()), speed, clock, stop.wait)
             period = self._spans(from_ms, to_ms, speed, clock if rate.real_time else None)
             progress = start
             for progress in run_fleet(self._lanes, period, self._kafka, pace, start):
                 on_progress(progress)
             return recorder.finish(progress)
-
-    def _write_master_data(self) -> None:
-        """Write the master data of the largest fleet so far: its users' heartbeats stay in the archive."""
-        users = max([self._users, *(run.users for run in self._runs)])
-        for path, table in master_tables(self._seed, users).items():
-            self._s3.put_table(path, table)
 
     def _spans(
         self, from_ms: int, to_ms: int | None, speed: float | None, live: Callable[[], float] | None
@@ -115,14 +121,23 @@ class Send:
 
 
 class _Recorder:
-    """Writes what is acknowledged every RECORD_INTERVAL_S beside the run, and whatever happens once more."""
+    """Writes what is acknowledged every RECORD_INTERVAL_S beside the run, and whatever happens once more.
+
+    So it does with what the utility learns as days end.
+    """
 
     def __init__(
-        self, s3: S3Sink, planned: Run, kafka: KafkaSink[Progress], on_trouble: Callable[[str], None]
+        self,
+        s3: S3Sink,
+        planned: Run,
+        kafka: KafkaSink[Progress],
+        upkeep: Upkeep,
+        on_trouble: Callable[[str], None],
     ) -> None:
         self._s3 = s3
         self._run = planned
         self._kafka = kafka
+        self._upkeep = upkeep
         self._on_trouble = on_trouble
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._record_often, name="recorder", daemon=True)
@@ -145,6 +160,7 @@ class _Recorder:
         finished = dataclasses.replace(_at(self._run, progress), to_ms=progress.until_ms, finished=True)
         self._s3.put_run(finished)
         self._run = finished
+        self._upkeep.keep_up(finished.from_ms, finished.until_ms)
         return finished
 
     def _record_often(self) -> None:
@@ -156,6 +172,7 @@ class _Recorder:
         if acknowledged is not None:
             try:
                 self._s3.put_run(_at(self._run, acknowledged))
+                self._upkeep.keep_up(self._run.from_ms, acknowledged.until_ms)
             except S3AwayError as error:
                 self._on_trouble(str(error))
 

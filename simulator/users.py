@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import math
 import statistics
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -14,17 +15,31 @@ from simulator.hashes import Draw, Hashes, Ints, below, hash_of
 from simulator.regions import REGIONS, ZONES
 
 USERS_MAX = USER_ID_MAX - USER_ID_MIN + 1
+CHUNK_USERS = 50_000
 SCALE_ONE = 1_024  # the scale of a mean home
 _BUSINESS_PERCENT = 6
 _BUSINESS_FACTOR_MIN = 3
 _BUSINESS_FACTOR_MAX = 15
 _BASE_LIMIT = 10_000_000
 _SPREAD = 0.45
+# By kind, in W or L/h.
+_RATE_MAX = {
+    Utility.ELECTRICITY: (48_000, 720_000),
+    Utility.GAS: (30_000, 560_000),
+    Utility.WATER: (12_000, 210_000),
+}
 
 
 def user_ids(users: int) -> Ints:
     """Return the ids of the first `users` users, ascending."""
     return np.arange(USER_ID_MIN, USER_ID_MIN + users, dtype=np.int64)
+
+
+def chunks(users: int) -> Iterator[Ints]:
+    """Yield the ids of the first `users` users, CHUNK_USERS at a time."""
+    user_id = user_ids(users)
+    for start in range(0, users, CHUNK_USERS):
+        yield user_id[start : start + CHUNK_USERS]
 
 
 def kind_of(seed: int, user_id: Ints) -> Ints:
@@ -43,6 +58,7 @@ def region_of(seed: int, user_id: Ints) -> Ints:
 class Meters:
     """One utility's meters, a column each; every array has the length of `user_id`."""
 
+    seed: int
     utility: Utility
     user_id: Ints
     region: npt.NDArray[np.int64]
@@ -57,10 +73,21 @@ class Meters:
     identity: Hashes
     """Where every further draw of this meter starts."""
 
-    def take(self, chosen: Ints) -> "Meters":
+    @property
+    def kind(self) -> Ints:
+        """Each user's kind as an index into the contract's KINDS: 0 home, 1 business."""
+        return self.curve // len(ZONES)
+
+    @property
+    def rate_max(self) -> Ints:
+        """What each connection can carry, W or L/h: above every true rate, leaks included."""
+        return np.array(_RATE_MAX[self.utility], np.int64)[self.kind]
+
+    def take(self, chosen: Ints | slice) -> "Meters":
         """Return the meters at these indices, in this order."""
         columns = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return Meters(**{name: c if name == "utility" else c[chosen] for name, c in columns.items()})
+        whole = ("seed", "utility")
+        return Meters(**{name: c if name in whole else c[chosen] for name, c in columns.items()})
 
 
 def meters_of(seed: int, utility: Utility, user_id: Ints) -> Meters:
@@ -73,6 +100,7 @@ def meters_of(seed: int, utility: Utility, user_id: Ints) -> Meters:
     steps = (_BUSINESS_FACTOR_MAX - _BUSINESS_FACTOR_MIN) * SCALE_ONE
     factor = _BUSINESS_FACTOR_MIN * SCALE_ONE + below(hash_of(identity, Draw.SCALE, 1), steps)
     return Meters(
+        seed=seed,
         utility=utility,
         user_id=user_id,
         region=region,

@@ -1,4 +1,4 @@
-"""python -m stream run | status | stop | watch | rebuild | expire | dead-letters: commands of this layer."""
+"""python -m stream run | status | stop | rebuild | snapshot | expire | ...: the commands of this layer."""
 
 import contextlib
 import dataclasses
@@ -13,28 +13,44 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 
 from infra.exposition import MetricsError
 from infra.flink import cluster
 from infra.process import Service, ServiceError
 from infra.s3.server import create_bucket
 from infra.settings import SettingError, Settings
-from stream import expire, live_state_load, watch_metrics
+from stream import expire, live_state_load, snapshot, watch_metrics
 from stream.catch_up import CatchUp
-from stream.flink_client import FlinkAwayError, FlinkClient, JobStatus
-from stream.jobs import ARCHIVE, FOLD, checkpoints_of, newest_checkpoint_of, wait_until_running
+from stream.flink_client import FlinkAwayError, FlinkClient
+from stream.jobs import (
+    ARCHIVE,
+    FOLD,
+    checkpoints_of,
+    newest_checkpoint_of,
+    newest_event_ms,
+    started,
+    stop_all,
+    wait_until_running,
+)
 from stream.kafka_source import KafkaAwayError, KafkaSource
 from stream.metrics_source import MetricsAwayError, scrape
-from stream.redis_sink import Occupancy, RedisAwayError, RedisSink, Sentinel, check_redis, told_when_away
-from stream.status import Report, Told, report_of, table_of
+from stream.redis_sink import (
+    LiveMarks,
+    Occupancy,
+    RedisAwayError,
+    RedisSink,
+    Sentinel,
+    check_redis,
+    told_when_away,
+)
+from stream.settle import until_settled
+from stream.status import Report, Told, letters_table, report_of, table_of
 from stream.watch import Guard, Silence, Ticker, watch
 
 app = typer.Typer(
     help="The speed layer: fold heartbeats into live state and archive them.", no_args_is_help=True
 )
 notes = Console(stderr=True, highlight=False, soft_wrap=True)
-SETTLE_POLL_S = 2
 Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
 
 
@@ -67,14 +83,7 @@ def run(
         jobs = {name: wait_until_running(client, name) for name in (FOLD, ARCHIVE)}
     values = {"job_id": jobs[FOLD].job_id, "state": jobs[FOLD].state, "restored_from": restored.get(FOLD)}
     values |= {"archive_job_id": jobs[ARCHIVE].job_id, "archive_restored_from": restored.get(ARCHIVE)}
-    _report(values, as_json, "\n".join(_told(name, job, restored) for name, job in jobs.items()))
-
-
-def _told(name: str, job: JobStatus, restored: dict[str, str | None]) -> str:
-    if name not in restored:
-        return f"{name} {job.job_id}: runs already"
-    checkpoint = restored[name]
-    return f"{name} {job.job_id}: {f'resumed from {checkpoint}' if checkpoint else 'submitted'}"
+    _report(values, as_json, "\n".join(started(name, job, restored) for name, job in jobs.items()))
 
 
 @app.command()
@@ -111,19 +120,7 @@ def settle(
     settings = Settings.from_env()
     client = FlinkClient(settings.flink_rest)
     with _input(settings) as source:
-        deadline, report = time.monotonic() + within_s, _status(settings, source)
-        while report["lag"] or report["archive_lag"] or not report["windows_closed"]:
-            if time.monotonic() > deadline:
-                raise FlinkAwayError(
-                    f"not settled after {within_s} s: {report['lag']} messages not folded, "
-                    f"{report['archive_lag']} not archived; see `meterbeat stream status`"
-                )
-            # The archive's files end with its checkpoints: it is asked for one only when all can be in it.
-            for name in [FOLD] if report["lag"] else [FOLD, ARCHIVE]:
-                if not client.checkpoint(name):
-                    raise FlinkAwayError(f"{name} does not run; start it with `meterbeat stream run`")
-            time.sleep(SETTLE_POLL_S)
-            report = _status(settings, source)
+        report = until_settled(lambda: _status(settings, source), client.checkpoint, within_s)
     _report(report, as_json, "all is folded and archived")
 
 
@@ -132,15 +129,7 @@ def stop(as_json: Json = False) -> None:
     """Stop both jobs with savepoints, from which the next `run` resumes."""
     settings = Settings.from_env()
     _watch_service(settings).stop()
-    client = FlinkClient(settings.flink_rest)
-    savepoints = {}
-    for name in (FOLD, ARCHIVE):
-        job = client.job(name)
-        savepoints[name] = (
-            client.stop(job.job_id, f"{checkpoints_of(settings.checkpoint_dir, name)}/savepoints")
-            if job
-            else None
-        )
+    savepoints = stop_all(FlinkClient(settings.flink_rest), settings.checkpoint_dir)
     texts = [
         f"{name}: {f'stopped; savepoint {at}' if at else 'does not run'}" for name, at in savepoints.items()
     ]
@@ -157,9 +146,7 @@ def watch_input() -> None:
     bootstrap = settings.kafka_bootstrap
     client = FlinkClient(settings.flink_rest)
     silence = Silence(quiet_ms, margin_ms)
-    ticker = Ticker(
-        lambda: KafkaSource(bootstrap, FOLD), bootstrap, lambda: _newest_event_ms(client), silence
-    )
+    ticker = Ticker(lambda: KafkaSource(bootstrap, FOLD), bootstrap, lambda: newest_event_ms(client), silence)
     command = [sys.executable, "-m", "stream", "rebuild"]
     _show_watch_metrics(settings, client)
     watch(ticker, Guard(Sentinel(settings.redis_url), command, notes.print), notes.print)
@@ -221,6 +208,22 @@ def rebuild_live_state(
     raise typer.Exit(0 if report.whole else 1)
 
 
+@app.command(name="snapshot")
+def keep_snapshot(
+    night: Annotated[str, typer.Option(help="UTC day that is over, YYYY-MM-DD.")], as_json: Json = False
+) -> None:
+    """Keep on S3 what live state holds of a day, for batch to reconcile with; before `expire` drops it."""
+    from stream.archive_source import s3_files  # noqa: PLC0415 - pyarrow takes a second
+    from stream.s3_sink import S3Sink  # noqa: PLC0415
+
+    settings, start_ms = Settings.from_env(), snapshot.night_start_ms(night, int(time.time() * 1000))
+    s3 = settings.s3_endpoint, settings.s3_region, settings.s3_access_key, settings.s3_secret_key
+    sink = S3Sink(s3_files(*s3), settings.s3_bucket, f"S3 at {settings.s3_endpoint}")
+    with told_when_away(settings.redis_url), notes.status("reading live state") as progress:
+        done = snapshot.take(LiveMarks(settings.redis_url), sink.write_marks, start_ms, progress.update)
+    _report(dataclasses.asdict(done), as_json, str(done))
+
+
 @app.command(name="expire")
 def expire_hours(until: Annotated[str, typer.Option(help=expire.INSTANT)], as_json: Json = False) -> None:
     """Drop the hours from live state that batch has published. `meterbeat batch` does this after a night."""
@@ -230,11 +233,18 @@ def expire_hours(until: Annotated[str, typer.Option(help=expire.INSTANT)], as_js
 
 @app.command(name="load", hidden=True)
 def load_live_state(
-    users: Annotated[int, typer.Option(min=1, max=89_999_999)], as_json: Json = False
+    users: Annotated[int, typer.Option(min=1, max=89_999_999)],
+    first: Annotated[int, typer.Option(min=0, max=89_999_999)] = 0,
+    since_ms: Annotated[int, typer.Option(min=0)] = live_state_load.STARTS_AT,
+    last_hour: Annotated[int, typer.Option(min=1, max=48)] = live_state_load.LAST_HOUR,
+    hours_between: Annotated[int, typer.Option(min=0, max=48)] = 0,
+    as_json: Json = False,
 ) -> None:
-    """Fill an empty Redis with this many users, to measure it. For `meterbeat bench live-state`."""
+    """Fill an empty Redis with this many users, for `meterbeat bench` live-state and serving."""
     settings = Settings.from_env()
-    done = live_state_load.load(settings.redis_url, settings.stream_epoch, users)
+    done = live_state_load.load(
+        settings.redis_url, settings.stream_epoch, users, first, since_ms, last_hour, hours_between
+    )
     _report(dataclasses.asdict(done), as_json, str(done))
 
 
@@ -247,10 +257,7 @@ def dead_letters(as_json: Json = False) -> None:
         rows = [dataclasses.asdict(letter) for letter in letters]
         print(json.dumps(rows, default=lambda raw: raw.hex()))
         return
-    table = Table("topic", "partition", "offset", "reason")
-    for letter in letters:
-        table.add_row(letter.topic, str(letter.partition), str(letter.offset), letter.reason)
-    Console().print(table)
+    Console().print(letters_table(letters))
 
 
 def _ensure_cluster(settings: Settings) -> None:
@@ -312,11 +319,6 @@ def _submit(settings: Settings, name: str, restore_from: str | None) -> None:
     submit_fold(submission, options)
 
 
-def _newest_event_ms(client: FlinkClient) -> int:
-    job = client.job(FOLD)
-    return job.newest_event_ms if job else -1
-
-
 def _input(settings: Settings) -> "contextlib.closing[KafkaSource]":
     return contextlib.closing(KafkaSource(settings.kafka_bootstrap, FOLD))
 
@@ -374,7 +376,7 @@ def main() -> None:
     ) as error:
         notes.print(f"error: {error}", style="red", markup=False)
         sys.exit(1)
-    except (SettingError, expire.InstantError) as error:
+    except (SettingError, expire.InstantError, snapshot.SnapshotRefused) as error:
         notes.print(f"error: {error}", style="red", markup=False)
         sys.exit(2)
 

@@ -77,17 +77,7 @@ class ArchiveSource:
         cls, endpoint: str, region: str, access_key: str, secret_key: str, bucket: str
     ) -> "ArchiveSource":
         """Return the archive of a bucket of an S3 server such as http://127.0.0.1:19001."""
-        address = urllib.parse.urlsplit(endpoint)
-        files = fs.S3FileSystem(
-            access_key=access_key,
-            secret_key=secret_key,
-            endpoint_override=address.netloc,
-            scheme=address.scheme,
-            region=region,
-            connect_timeout=CONNECT_S_MAX,
-            request_timeout=REQUEST_S_MAX,
-            retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=RETRIES_MAX),
-        )
+        files = s3_files(endpoint, region, access_key, secret_key)
         return cls(files, bucket, f"S3 at {endpoint}")
 
     def compacted(self, utility: Utility, day: datetime.date) -> bool:
@@ -183,6 +173,21 @@ class ArchiveSource:
 
     def _key(self, info: fs.FileInfo) -> str:
         return str(info.path).removeprefix(f"{self._bucket}/")
+
+
+def s3_files(endpoint: str, region: str, access_key: str, secret_key: str) -> fs.S3FileSystem:
+    """Return the buckets of an S3 server such as http://127.0.0.1:19001. Asks it nothing yet."""
+    address = urllib.parse.urlsplit(endpoint)
+    return fs.S3FileSystem(
+        access_key=access_key,
+        secret_key=secret_key,
+        endpoint_override=address.netloc,
+        scheme=address.scheme,
+        region=region,
+        connect_timeout=CONNECT_S_MAX,
+        request_timeout=REQUEST_S_MAX,
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=RETRIES_MAX),
+    )
 
 
 def _first_line(error: Exception) -> str:

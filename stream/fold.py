@@ -7,7 +7,7 @@ counts everything before it. Doubled and out-of-order heartbeats therefore cost 
 import numpy as np
 from numpy.typing import NDArray
 
-from infra.contracts.live_state import HOUR_MS
+from infra.contracts.durations import HOUR_MS
 
 # One heartbeat as the job packs it (stream/java/meterbeat/Pack.java). `tag` is the region's six bytes read
 # as a big-endian number, times four plus the utility's code.

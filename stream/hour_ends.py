@@ -7,8 +7,9 @@ and hour is all that a rebuild of live state keeps of an archive.
 import numpy as np
 from numpy.typing import NDArray
 
+from infra.contracts.durations import HOUR_MS
 from infra.contracts.heartbeat import USER_ID_MAX, USER_ID_MIN
-from infra.contracts.live_state import HOUR_MS, MARKS_MAX
+from infra.contracts.live_state import MARKS_MAX
 from infra.contracts.utility import Utility
 from stream.fold import RECORD
 

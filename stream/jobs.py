@@ -1,6 +1,7 @@
-"""The two jobs by name: where their checkpoints are, and when they run."""
+"""The two jobs by name: where their checkpoints are, when they run, and how they stop."""
 
 import time
+from collections.abc import Mapping
 
 from stream.flink_client import FlinkAwayError, FlinkClient, JobStatus
 
@@ -24,6 +25,36 @@ def newest_checkpoint_of(checkpoint_dir: str, name: str) -> str | None:
         return newest_checkpoint(checkpoints_of(checkpoint_dir, name))
     except CheckpointError as error:
         raise FlinkAwayError(str(error)) from None
+
+
+def started(name: str, job: JobStatus, restored: Mapping[str, str | None]) -> str:
+    """Tell how a job came to run; `restored` has the checkpoints of those that were submitted."""
+    if name not in restored:
+        return f"{name} {job.job_id}: runs already"
+    checkpoint = restored[name]
+    return f"{name} {job.job_id}: {f'resumed from {checkpoint}' if checkpoint else 'submitted'}"
+
+
+def newest_event_ms(client: FlinkClient) -> int:
+    """Return when the newest heartbeat that was folded was sent (ms), -1 if none was or no fold runs.
+
+    :raises FlinkAwayError: if the cluster does not answer.
+    """
+    job = client.job(FOLD)
+    return job.newest_event_ms if job else -1
+
+
+def stop_all(client: FlinkClient, checkpoint_dir: str) -> dict[str, str | None]:
+    """Stop both jobs with savepoints and return these by job name, None for a job that does not run.
+
+    :raises FlinkAwayError: if the cluster does not answer.
+    """
+    savepoints: dict[str, str | None] = {}
+    for name in (FOLD, ARCHIVE):
+        job = client.job(name)
+        folder = f"{checkpoints_of(checkpoint_dir, name)}/savepoints"
+        savepoints[name] = client.stop(job.job_id, folder) if job else None
+    return savepoints
 
 
 def wait_until_running(client: FlinkClient, name: str) -> JobStatus:

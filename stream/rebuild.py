@@ -23,7 +23,8 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from infra.contracts.live_state import HOUR_MS, MARKS_MAX
+from infra.contracts.durations import DAY_MS, HOUR_MS
+from infra.contracts.live_state import MARKS_MAX
 from infra.contracts.utility import UTILITIES, Utility
 from stream.archive_source import ArchiveFile, ArchiveSource, RowGroup, Stretch
 from stream.hour_ends import HourEnds
@@ -34,7 +35,6 @@ BEGINNING_MS = 60_000
 NEWEST_MS = 120_000
 NEAR_MS = 300_000  # after an hour's end: the archive's checkpoint interval and what a checkpoint may take
 DRIFT_MS = 120_000  # how far ahead of its own clock the broker accepts a heartbeat
-DAY_MS = 24 * HOUR_MS
 USERS_PER_CHUNK = 10_000
 CATCH_UP_S_MAX = 300
 LOOK_EVERY_S = 3

@@ -15,8 +15,10 @@ from redis.exceptions import BusyLoadingError, ConnectionError, NoScriptError, T
 from redis.retry import Retry
 
 from infra.addresses import redacted
-from infra.contracts.live_state import HOUR_MS, MARKS_MAX, PUBLISHED_UNTIL_KEY, REGIONS_KEY, live_key
+from infra.contracts.durations import HOUR_MS
+from infra.contracts.live_state import MARKS_MAX, PUBLISHED_UNTIL_KEY, REGIONS_KEY, live_key
 from stream.live_rows import calls, live_rows
+from stream.snapshot import ROW, Part
 
 # Calls handed over before the first is answered, so that Redis has the next one at hand. It serves other
 # clients between any two.
@@ -36,6 +38,16 @@ local kept = redis.call('GET', KEYS[1])
 if kept and tonumber(kept) >= tonumber(ARGV[1]) then return kept end
 redis.call('SET', KEYS[1], ARGV[1])
 return ARGV[1]
+"""
+
+
+# Returns how many keys are of regions.
+_REGION_KEYS = """
+local keys = 0
+for _, code in ipairs(redis.call('SMEMBERS', 'regions')) do
+  keys = keys + redis.call('EXISTS', 'region:' .. code, 'load:' .. code)
+end
+return keys
 """
 
 
@@ -79,7 +91,7 @@ class Occupancy:
             pipeline = self._client.pipeline(transaction=False)
             pipeline.info("memory")
             pipeline.dbsize()
-            pipeline.scard(REGIONS_KEY)
+            pipeline.eval(_REGION_KEYS, 0)
             pipeline.exists(REGIONS_KEY, ALIVE_KEY, PUBLISHED_UNTIL_KEY)
             memory, keys, regions, own = pipeline.execute()
         return Use(int(memory["used_memory"]), int(memory["maxmemory"]), max(0, keys - regions - own))
@@ -157,7 +169,7 @@ class RedisSink:
             self._marks(args=[rows[start : start + MARKS_ROWS_PER_CALL].tobytes(), MARKS_MAX])
 
     def write_regions(self, shares: NDArray[np.void]) -> int:
-        """Write stream.fold.REGION_SHAREs of one window; return how many were newer."""
+        """Write stream.fold.REGION_SHAREs of one window, the course with them; return how many were newer."""
         return int(self._region(args=[shares.tobytes(), self._epoch])) if len(shares) else 0
 
 
@@ -201,6 +213,26 @@ class LiveStore:
         """Return the processor seconds that the server has used."""
         cpu: Any = self._client.info("cpu")
         return float(cpu["used_cpu_user"]) + float(cpu["used_cpu_sys"])
+
+
+class LiveMarks:
+    """Reads live state for stream.snapshot. Any method may raise RedisError."""
+
+    def __init__(self, url: str) -> None:
+        self._client = redis.Redis.from_url(
+            url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, retry=Retry(NoBackoff(), 0)
+        )
+        self._part = self._client.register_script(script("marks_of_users.lua"))
+
+    def published_until(self) -> int:
+        """See `stream.snapshot.MarksSource`."""
+        kept: Any = self._client.get(PUBLISHED_UNTIL_KEY)
+        return int(kept or 0)
+
+    def part(self, cursor: int, users: int) -> Part:
+        """See `stream.snapshot.MarksSource`."""
+        following, rows, lows, broken = self._part(args=[cursor, users])
+        return Part(int(following), np.frombuffer(rows, ROW), np.frombuffer(lows, "<u4"), int(broken))
 
 
 class Sentinel:

@@ -1,7 +1,8 @@
--- Writes the use of many regions behind the fence. ARGV: shares (stream/fold.py, REGION_SHARE), epoch.
--- Returns how many were newer.
+-- Writes the use of many regions behind the fence, and their course over the day with it. ARGV: shares
+-- (stream/fold.py, REGION_SHARE), epoch. Shapes: infra/contracts/live_state.py. Returns how many were newer.
 
 local SHARE, SHARE_BYTES = '<i8i8i8i8', 32
+local LOAD, LOAD_BYTES, LOAD_SLOTS, LOAD_SLOT_MS = '<I4I4i8', 16, 288, 300000
 local FIELDS = { [0] = 'e', [1] = 'g', [2] = 'w' }
 local shares, epoch = ARGV[1], tonumber(ARGV[2])
 
@@ -20,6 +21,9 @@ for position = 1, #shares, SHARE_BYTES do
   end
   if epoch > old_epoch or (epoch == old_epoch and window_end > old_window_end) then
     redis.call('HSET', key, field, struct.pack('<i8i8I4I4', window_end, rate, active_meters, epoch))
+    local slot = math.floor(window_end / LOAD_SLOT_MS)
+    local offset = (tag % 4 * LOAD_SLOTS + slot % LOAD_SLOTS) * LOAD_BYTES
+    redis.call('SETRANGE', 'load:' .. code, offset, struct.pack(LOAD, slot, 0, rate))
     newer_count = newer_count + 1
   end
 end

@@ -1,13 +1,13 @@
 """How both jobs do, as one report: what the cluster, the broker and the jobs' metrics tell together."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from rich.table import Table
 
 from stream.flink_client import JobStatus
 from stream.jobs import FOLD
-from stream.kafka_source import InputProgress
+from stream.kafka_source import DeadLetter, InputProgress
 from stream.metrics_source import Samples, quantile
 
 Report = dict[str, object]
@@ -130,3 +130,11 @@ def _rate(report: Report, before: Report | None) -> int | None:
         (int(str(one["heartbeats_produced"])), int(str(one["at_ms"]))) for one in (report, before)
     )
     return round((count - count_before) * 1000 / max(1, at_ms - at_ms_before))
+
+
+def letters_table(letters: Iterable[DeadLetter]) -> Table:
+    """Return dead letters as people read them."""
+    table = Table("topic", "partition", "offset", "reason")
+    for letter in letters:
+        table.add_row(letter.topic, str(letter.partition), str(letter.offset), letter.reason)
+    return table

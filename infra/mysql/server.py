@@ -9,6 +9,7 @@ import zipfile
 
 import pymysql
 
+from infra.mysql import grants
 from infra.process import Service, ServiceError
 from infra.settings import Settings
 
@@ -56,7 +57,7 @@ def service(settings: Settings) -> Service:
 
 
 def migrate(settings: Settings, root_password: str = "") -> None:
-    """Create database and users and apply the migrations that have not been applied, in order.
+    """Create databases and users and apply the migrations that have not been applied, in order.
 
     :raises ServiceError: if the server does not answer.
     """
@@ -76,6 +77,9 @@ def migrate(settings: Settings, root_password: str = "") -> None:
     with connection, connection.cursor() as cursor:
         database = settings.mysql_database
         cursor.execute(f"CREATE DATABASE IF NOT EXISTS `{database}` CHARACTER SET utf8mb4")
+        cursor.execute(
+            f"CREATE DATABASE IF NOT EXISTS `{grants.staging_database(database)}` CHARACTER SET utf8mb4"
+        )
         cursor.execute(f"USE `{database}`")
         cursor.execute("CREATE TABLE IF NOT EXISTS migrations (name VARCHAR(80) NOT NULL PRIMARY KEY)")
         cursor.execute("SELECT name FROM migrations")
@@ -87,13 +91,8 @@ def migrate(settings: Settings, root_password: str = "") -> None:
                 cursor.execute("INSERT INTO migrations VALUES (%s)", (path.name,))
         # The nameless user of a fresh server would shadow ours for connections from this machine.
         cursor.execute("DROP USER IF EXISTS ''@'localhost', ''@%s", (socket.gethostname(),))
-        _grant(cursor, settings.mysql_batch_user, settings.mysql_batch_password, "ALL", database)
-        _grant(cursor, settings.mysql_serving_user, settings.mysql_serving_password, "SELECT", database)
-
-
-def _grant(cursor: pymysql.cursors.Cursor, user: str, password: str, rights: str, database: str) -> None:
-    cursor.execute("CREATE USER IF NOT EXISTS %s@'%%' IDENTIFIED BY %s", (user, password))
-    cursor.execute(f"GRANT {rights} ON `{database}`.* TO %s@'%%'", (user,))
+        grants.grant_batch(cursor, settings.mysql_batch_user, settings.mysql_batch_password, database)
+        grants.grant_serving(cursor, settings.mysql_serving_user, settings.mysql_serving_password, database)
 
 
 def _statements(script: str) -> list[str]:

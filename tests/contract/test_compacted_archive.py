@@ -21,19 +21,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batch import compaction, s3_source, session
-from batch.bucket_sink import Bucket
+from batch import archived_day, compaction, s3_source
+from batch.__main__ import bucket_of
 from batch.compaction import CompactionRefused
 from batch.mysql_sink import compaction_lock
 from batch.night import Night, NightRefused
-from infra.contracts import archive, master_data
+from infra.contracts import archive
 from infra.contracts.archive import Manifest
 from infra.contracts.utility import UTILITIES, Utility
 from infra.s3.server import client
 from simulator.regions import REGIONS
 from simulator.registers import hour_use, read_beats
+from simulator.tables import schema_of
 from simulator.users import meters_of, user_ids
 from tests.support.archive import day_files, heartbeats
+from tests.support.spark import started
 
 SEED = 7
 USERS = 12
@@ -42,19 +44,11 @@ FILES = 3
 WAIT_S_MAX = 300
 DOUBLED_PERCENT = 1
 BYTES_A_HEARTBEAT_MAX = 4
-STAGES = ("sum", "rewrite", "check", "swap")
+STAGES = ("sample", "rewrite", "check", "swap")
 HOUR = datetime.timedelta(hours=1)
 # Each test has a day of its own.
 NIGHTS = (Night(datetime.date(2026, 3, 1) + datetime.timedelta(days=n)) for n in itertools.count())
-SCHEMA = pa.schema(
-    [
-        ("user_id", pa.int32()),
-        ("sent_at", pa.int64()),
-        ("register", pa.int64()),
-        ("rate", pa.int32()),
-        ("region", pa.string()),
-    ]
-)
+SCHEMA = schema_of(archive.COLUMNS)
 
 
 class Killed(BaseException):
@@ -71,13 +65,7 @@ def settings(services):
 
 @pytest.fixture(scope="module")
 def bucket(settings):
-    return Bucket(
-        settings.s3_endpoint,
-        settings.s3_region,
-        settings.s3_access_key,
-        settings.s3_secret_key,
-        settings.s3_bucket,
-    )
+    return bucket_of(settings)
 
 
 @pytest.fixture
@@ -131,7 +119,8 @@ def archived(bucket, night, utility, table, files=FILES):
 
 
 def in_order(table):
-    return table.cast(SCHEMA).sort_by([(name, "ascending") for name in SCHEMA.names])
+    typed = table.cast(pa.schema([SCHEMA.field(name) for name in table.schema.names]))
+    return typed.sort_by([(name, "ascending") for name in typed.schema.names])
 
 
 def holds(settings, night, utility, *tables):
@@ -159,10 +148,10 @@ class TestACompactedDay:
         assert {one.utility: one.rows for one in done} == {str(u): len(written[u]) for u in UTILITIES}
         for utility in UTILITIES:
             assert holds(settings, night, utility, written[utility])
-            keys = manifest_of(bucket, night, utility).files
-            read = s3_source.read_heartbeats(spark, bucket, tuple(keys))
-            assert in_order(read.drop("utility").toArrow()).equals(in_order(written[utility]))
-            assert read.select("utility").distinct().collect() == [(str(utility),)]
+            read = s3_source.read_day(spark, bucket, [archived_day.find(bucket, utility, str(night))])
+            without_region = written[utility].drop_columns(["region"])
+            assert in_order(read.drop("utility").toArrow()).equals(in_order(without_region))
+            assert read.select("utility").distinct().collect() == [(utility.code,)]
 
     def test_is_sorted_by_user_and_time_across_its_files(self, settings, bucket, night, compact, monkeypatch):
         monkeypatch.setattr(compaction, "ROWS_A_FILE", 2_000)
@@ -236,14 +225,29 @@ class TestACompactedDay:
         written = archived(bucket, night, Utility.GAS, beats(night, Utility.GAS))
         compact(night)
         late = archived(bucket, night, Utility.GAS, beats(night, Utility.GAS, hour=3), files=1)
-        for path in (master_data.USERS_PATH, master_data.REGIONS_PATH):
+        for path in s3_source.MASTER_PATHS:
             bucket.put(path, b"any")
 
         found = s3_source.look(bucket, night)
 
         assert len(found.archive_keys) == 2
-        read = s3_source.read_heartbeats(spark, bucket, found.archive_keys)
+        read = s3_source.read_day(spark, bucket, found.days)
         assert read.count() == len(written) + len(late)
+
+    def test_is_the_same_to_a_night_until_something_late_comes(self, bucket, night, compact):
+        def fingerprint():
+            return s3_source.fingerprint(s3_source.archived(bucket, night))
+
+        archived(bucket, night, Utility.GAS, beats(night, Utility.GAS))
+        written = fingerprint()
+        compact(night)
+        compacted = fingerprint()
+        archived(bucket, night, Utility.GAS, beats(night, Utility.GAS, hour=3), files=1)
+        grown = fingerprint()
+        compact(night)
+        compaction.remove_outlived([night], bucket, now_utc() + HOUR)
+
+        assert compacted == written != grown == fingerprint()
 
 
 class TestWhatIsSuperseded:
@@ -415,10 +419,8 @@ def compact_until_killed(settings, bucket, database, night, scratch):
             os.kill(os.getpid(), signal.SIGKILL)
         yield
 
-    spark = session.start(
-        master="local[1]",
-        driver_memory_mb=1_024,
-        scratch=pathlib.Path(scratch),
+    spark = started(
+        pathlib.Path(scratch),
         jars=settings.jars / "spark",
         s3_endpoint=settings.s3_endpoint,
         s3_region=settings.s3_region,

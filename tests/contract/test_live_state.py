@@ -3,62 +3,17 @@
 import dataclasses
 
 import numpy as np
-import pytest
-import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from live_state_builders import MINUTE_MS, START, USER, marks, records, state, tag_of
 
-from infra.contracts.live_state import (
-    HOUR_MS,
-    MARKS_MAX,
-    PUBLISHED_UNTIL_KEY,
-    decode_live_state,
-    decode_region,
-    live_key,
-    region_key,
-)
+from infra.contracts.durations import HOUR_MS
+from infra.contracts.live_state import MARKS_MAX, PUBLISHED_UNTIL_KEY, decode_live_state, live_key, region_key
 from infra.contracts.utility import Utility
 from stream import live_state_load
-from stream.expire import expire
-from stream.fold import PACKED, RECORD, fold, region_shares, sum_shares
+from stream.fold import PACKED, RECORD, fold
 from stream.redis_sink import RedisSink
 from tests.support.services import failed_in_one_line
-
-pytestmark = pytest.mark.usefixtures("no_stream")
-
-USER = 10_000_001
-START = 490_000 * HOUR_MS
-MINUTE_MS = 60_000
-
-
-def tag_of(region: str, utility: Utility) -> int:
-    return int.from_bytes(region.encode().ljust(6, b"\0"), "big") << 2 | utility.code
-
-
-def records(*beats: tuple[int, int], utility: Utility = Utility.GAS, user: int = USER):
-    """RECORDs of (ms after START, register) of one meter."""
-    tag = tag_of("US-CA", utility)
-    return fold(np.array([(tag, START + at, register, user, 7) for at, register in beats], PACKED))
-
-
-@pytest.fixture
-def store(services):
-    client = redis.Redis.from_url(services.settings.redis_url)
-    client.flushdb()
-    return client
-
-
-@pytest.fixture
-def sink(services, store):
-    return RedisSink(services.settings.redis_url, epoch=1)
-
-
-def state(store):
-    return decode_live_state(store.hgetall(live_key(USER)))
-
-
-def marks(store, utility=Utility.GAS):
-    return {hour - 490_000: mark for hour, mark in state(store).meters[utility].marks.items()}
 
 
 class TestLiveState:
@@ -322,58 +277,6 @@ class TestCommonCase:
         assert state(store).meters[Utility.GAS].register == 100
 
 
-class TestExpiry:
-    def test_drops_the_hours_that_end_before_what_batch_published(self, services, sink, store):
-        for hour in range(6):
-            sink.write_live(records((hour * HOUR_MS, 100 * hour)))
-
-        done = expire(services.settings.redis_url, START + 3 * HOUR_MS)
-
-        assert (done.until_ms, done.users, done.users_changed) == (START + 3 * HOUR_MS, 1, 1)
-        assert marks(store) == {2: 200, 3: 300, 4: 400}
-        assert state(store).meters[Utility.GAS].marks_dropped
-
-    def test_never_steps_back_and_changes_nothing_when_repeated(self, services, sink, store):
-        for hour in range(6):
-            sink.write_live(records((hour * HOUR_MS, 100 * hour)))
-        expire(services.settings.redis_url, START + 3 * HOUR_MS)
-        before = store.hgetall(live_key(USER))
-
-        again = [expire(services.settings.redis_url, START + hours * HOUR_MS) for hours in (3, 1)]
-
-        assert [(one.until_ms - START, one.users_changed) for one in again] == [(3 * HOUR_MS, 0)] * 2
-        assert store.hgetall(live_key(USER)) == before
-
-    def test_leaves_a_meter_that_was_silent_since_able_to_go_on(self, services, sink, store):
-        sink.write_live(records((1_000, 100)))
-        sink.write_live(records((HOUR_MS, 150)))
-
-        expire(services.settings.redis_url, START + 24 * HOUR_MS)
-        emptied = marks(store)
-        sink.write_live(records((25 * HOUR_MS, 400)))
-
-        assert emptied == {}
-        assert marks(store) == {23: 150, 24: 150}
-
-    def test_holds_for_heartbeats_that_come_afterwards(self, services, sink, store):
-        expire(services.settings.redis_url, START + 3 * HOUR_MS)
-
-        for hour in range(6):
-            sink.write_live(records((hour * HOUR_MS, 100 * hour)))
-
-        assert marks(store) == {2: 200, 3: 300, 4: 400}
-
-    def test_by_command_names_an_instant_that_cannot_be(self, services, store):
-        answer = services.room("stream", "expire", "--until", "2026-03-30T00:00Z", "--json")
-        refused = [
-            services.room("stream", "expire", "--until", at) for at in ("2999-01-01T00:00Z", "tomorrow")
-        ]
-
-        assert answer.returncode == 0, answer.stderr
-        assert store.get(PUBLISHED_UNTIL_KEY) == b"1774828800000"
-        assert [one.returncode for one in refused] == [2, 2]
-
-
 class TestLoad:
     def test_makes_users_as_the_fold_would_and_refuses_to_mix_with_others(self, services, store):
         loaded = services.room("stream", "load", "--users", "2000", "--json")
@@ -383,28 +286,3 @@ class TestLoad:
         meters = decode_live_state(store.hgetall(live_key(10_001_999))).meters.values()
         assert [len(meter.marks) for meter in meters] == [live_state_load.LAST_HOUR + 1] * 3
         failed_in_one_line(again, code=1, says="holds live state already")
-
-
-class TestRegionState:
-    def test_a_region_holds_the_newest_window_only(self, sink, store):
-        for at, rate_count in ((11_000, 2), (1_000, 1)):
-            many = [records((at, 5), user=USER + index)[0] for index in range(rate_count)]
-            window_end = START + (at // 10_000 + 1) * 10_000
-            sink.write_regions(sum_shares(region_shares(np.array(many), window_end)))
-
-        [use] = decode_region(store.hgetall(region_key("US-CA"))).values()
-
-        assert (use.window_end - START, use.rate, use.active_meters) == (20_000, 14, 2)
-        assert store.smembers("regions") == {b"US-CA"}
-
-    def test_counts_each_meter_once_among_the_known_ones(self, services, sink, store):
-        for _ in range(2):
-            for user in range(3):
-                sink.write_live(records((1_000, 5), user=USER + user))
-        sink.write_live(records((11_000, 5)))
-        RedisSink(services.settings.redis_url, epoch=2).write_live(records((12_000, 5)))
-
-        sink.write_regions(sum_shares(region_shares(records((11_000, 5)), START + 20_000)))
-
-        [use] = decode_region(store.hgetall(region_key("US-CA"))).values()
-        assert (use.active_meters, use.known_meters, use.silent_meters) == (1, 3, 2)

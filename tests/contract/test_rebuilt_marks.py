@@ -12,7 +12,8 @@ import pytest
 import redis
 
 from infra.contracts import archive
-from infra.contracts.live_state import HOUR_MS, decode_live_state, live_key
+from infra.contracts.durations import HOUR_MS
+from infra.contracts.live_state import decode_live_state, live_key
 from infra.contracts.utility import UTILITIES, Utility
 from infra.process import ServiceError
 from infra.s3 import server

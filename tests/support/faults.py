@@ -38,10 +38,17 @@ def kill_redis(platform: Platform) -> None:
 
 
 def wait_until_it_goes_on(platform: Platform, sender: "subprocess.Popen[bytes]") -> None:
-    """Wait until both jobs run and the fold made a checkpoint with more heartbeats in it, under load."""
+    """Wait until both jobs run and the fold made a checkpoint with more heartbeats in it, under load.
+
+    Flink may end its task process over a Python worker that was killed, when two tasks give back what they
+    shared at once ("Reference count must not be negative"): a person then starts it again, as after a kill.
+    """
     deadline = time.monotonic() + GO_ON_S_MAX
-    before = None
+    before, started_again = None, False
     while True:
+        if not started_again and platform.service(TASK_PROCESS).pid() is None:
+            started_again = True
+            platform.ask("stream", "run")
         done = platform.meterbeat("stream", "status", "--json")
         report = json.loads(done.stdout) if done.returncode == 0 else {}
         if report and report["tasks_running"] == report["tasks"]:

@@ -8,15 +8,19 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from batch.stages import NIGHT
+
 DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 LABELS = {
     "topic": {"electricity", "gas", "water"},
     "kind": {"late", "doubled", "lost", "malformed", "counted", "set_aside"},
     "job_name": {"meterbeat-fold", "meterbeat-archive"},
     "store": {"kafka", "flink", "redis", "mysql"},
-    "question": {"user", "regions", "ping"},
+    "question": {
+        *("user", "usage", "revisions", "invoices", "alerts", "regions", "load", "history", "quality", "ping")
+    },
     "sources": {"both", "redis", "mysql"},
-    "stage": {"look", "start", "recompute", "conserve", "curate", "load", "verify", "switch"},
+    "stage": {*NIGHT},
     "route": None,  # held to the application's own templates by its test
     "status": None,
     "le": None,

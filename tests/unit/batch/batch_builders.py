@@ -1,19 +1,23 @@
 """Small tables for the batch room's tests."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
-TYPES = {"utility": pa.string(), "region": pa.string()}
-HEARTBEATS = ("user_id", "utility", "sent_at", "register")
-PREVIOUS = ("user_id", "utility", "register_end", "last_sent_at")
-USERS = ("user_id", "region")
+# As the night reads them: the utility as its code.
+HEARTBEATS = {
+    "user_id": pa.int64(),
+    "utility": pa.int32(),
+    "sent_at": pa.int64(),
+    "register": pa.int64(),
+    "rate": pa.int32(),
+}
+REGIONS = {"region": pa.string()}
 
 
-def a_table(spark: SparkSession, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> DataFrame:
+def a_table(spark: SparkSession, columns: dict[str, pa.DataType], rows: Iterable[Sequence[Any]]) -> DataFrame:
     """A DataFrame of a few rows; by Arrow, so that no Python worker starts."""
-    schema = pa.schema([(name, TYPES.get(name, pa.int64())) for name in columns])
-    return spark.createDataFrame(
-        pa.Table.from_pylist([dict(zip(columns, row, strict=True)) for row in rows], schema)
-    )
+    named = [dict(zip(columns, row, strict=True)) for row in rows]
+    return spark.createDataFrame(pa.Table.from_pylist(named, pa.schema(list(columns.items()))))

@@ -1,5 +1,6 @@
 """What a night leaves behind for Prometheus, whether it ended well or not."""
 
+import dataclasses
 import datetime
 
 import pytest
@@ -19,7 +20,13 @@ REPORT = Report(
     set_aside=1,
     silent=2,
     fell=0,
+    findings=4,
+    changed=0,
     usage_total={"gas": 7},
+    usage_estimated={"gas": 1},
+    usage_quarantined={"gas": 0},
+    adjusted=[],
+    moves_next=False,
     regions=2,
     first_night=True,
     archive_objects=3,
@@ -57,7 +64,15 @@ class TestBatchMetrics:
         assert value(samples, "meterbeat_batch_stage_seconds", stage="recompute") == 41.5
         assert value(samples, "meterbeat_batch_heartbeats", kind="counted") == 5_000
         assert value(samples, "meterbeat_batch_rows_published") == 30
+        assert value(samples, "meterbeat_batch_not_compacted") == 0
         assert_fit(samples)
+
+    def test_count_the_archives_that_could_not_be_compacted(self, path):
+        with BatchMetrics(path, lambda: 0.0).written(print) as metrics:
+            metrics.not_compacted()
+            metrics.not_compacted()
+
+        assert value(samples_of(path.read_text()), "meterbeat_batch_not_compacted") == 2
 
     def test_of_one_that_is_refused_keep_the_last_success(self, path):
         run(path, 1_000.0)
@@ -75,6 +90,19 @@ class TestBatchMetrics:
         samples, _ = run(path, 2_000.0, night=NIGHT.previous)
 
         assert value(samples, TRUTH_UNTIL) == NIGHT.end_ms / 1_000
+
+    def test_of_several_nights_of_one_run_are_those_of_the_last(self, path):
+        clock = iter((1_000.0, 1_900.0))
+
+        with BatchMetrics(path, lambda: next(clock)).written(pytest.fail) as metrics:
+            metrics.published(NIGHT.previous, REPORT, {"recompute": 41.5})
+            metrics.published(NIGHT, dataclasses.replace(REPORT, rows=29), {"recompute": 40.5})
+
+        samples = samples_of(path.read_text())
+        assert value(samples, "meterbeat_batch_rows_published") == 29
+        assert value(samples, "meterbeat_batch_stage_seconds", stage="recompute") == 40.5
+        assert value(samples, TRUTH_UNTIL) == NIGHT.end_ms / 1_000
+        assert value(samples, "meterbeat_batch_run_seconds") == 900
 
     def test_leave_one_whole_file_and_no_other(self, path):
         run(path, 1_000.0)

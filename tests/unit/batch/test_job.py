@@ -3,43 +3,52 @@ import datetime
 import pytest
 
 from batch import job
+from batch.archived_day import ArchivedDay
 from batch.bucket_sink import Bucket
 from batch.night import Night, NightRefused
 from batch.s3_source import Found
-from infra.contracts.utility import UTILITIES
+from infra.contracts.utility import UTILITIES, Utility
 
 NIGHT = Night(datetime.date(2026, 3, 29))
 BUCKET = Bucket("http://s3", "here", "key", "secret", "meters")
 
 
-def found(*, archived: bool = True, previous: bool = False, previous_archive: bool = False) -> Found:
-    keys = ("raw/utility=gas/day=2026-03-29",) if archived else ()
-    return Found(keys, 1_000, previous, previous_archive)
+def found(*, archived: bool = True, previous: bool = False) -> Found:
+    sizes = {"raw/utility=gas/day=2026-03-29/part-0": 1_000} if archived else {}
+    day = ArchivedDay(Utility.GAS, str(NIGHT), None, sizes, frozenset(sizes))
+    earlier = (NIGHT.previous,) if previous else ()
+    return Found((day,), earlier, previous_archive=False, reads=False, marks=False)
+
+
+def check_follows(**said: bool) -> None:
+    """Ask of a night before that nothing is known of but what is said."""
+    nothing = dict.fromkeys(("previous", "previous_archive", "published", "earlier"), False)
+    job.check_follows(NIGHT, **(nothing | said))
 
 
 class TestANightFollows:
     def test_nothing_if_it_is_the_first(self) -> None:
-        job.check_follows(NIGHT, found(), published=False, earlier=False)
+        check_follows()
 
     def test_the_night_before_if_that_is_published_and_curated(self) -> None:
-        job.check_follows(NIGHT, found(previous=True), published=True, earlier=True)
-        job.check_follows(NIGHT, found(previous=True, previous_archive=True), published=True, earlier=True)
+        check_follows(previous=True, published=True, earlier=True)
+        check_follows(previous=True, previous_archive=True, published=True, earlier=True)
 
     @pytest.mark.parametrize(
-        ("before", "earlier"),
+        "said",
         [
-            pytest.param(found(previous_archive=True), False, id="it-has-an-archive"),
-            pytest.param(found(), True, id="an-older-night-is-published"),
-            pytest.param(found(previous=True), False, id="it-is-curated-but-broke-off"),
+            pytest.param({"previous_archive": True}, id="it-has-an-archive"),
+            pytest.param({"earlier": True}, id="an-older-night-is-published"),
+            pytest.param({"previous": True}, id="it-is-curated-but-broke-off"),
         ],
     )
-    def test_no_night_that_is_not_published(self, before: Found, earlier: bool) -> None:
+    def test_no_night_that_is_not_published(self, said: dict[str, bool]) -> None:
         with pytest.raises(NightRefused, match=r"run `meterbeat batch --night 2026-03-28` first$"):
-            job.check_follows(NIGHT, before, published=False, earlier=earlier)
+            check_follows(**said)
 
     def test_no_night_whose_rows_are_gone(self) -> None:
         with pytest.raises(NightRefused, match=r"curated/usage_days/night=2026-03-28 is not on S3; run "):
-            job.check_follows(NIGHT, found(), published=True, earlier=True)
+            check_follows(published=True, earlier=True)
 
 
 class TestADayWithoutArchive:

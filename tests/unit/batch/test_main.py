@@ -14,6 +14,8 @@ from batch.__main__ import app
     [
         ["run", "--night", "2026-03-29"],
         ["backfill", "--from", "2026-03-28", "--to", "2026-03-29"],
+        ["verify", "--night", "2026-03-29"],
+        ["rollback", "--night", "2026-03-29"],
         ["compact", "--day", "2026-03-29"],
         ["published", "--users", "10000000"],
     ],

@@ -2,7 +2,8 @@ import datetime
 
 import pytest
 
-from batch.night import DAY_MS, Night, NightRefused
+from batch.night import Night, NightRefused
+from infra.contracts.durations import DAY_MS
 
 DAY = datetime.date(2026, 3, 29)
 NOON_AFTER = datetime.datetime(2026, 3, 30, 12, tzinfo=datetime.UTC)

@@ -1,209 +1,190 @@
-import datetime
+"""The pass over the archive: what heartbeats fold to, whatever order and company they come in."""
+
+import random
 from typing import Any
 
 import batch_builders as builders
+import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, SparkSession
+from vee_builders import NIGHT, PHASE, Beat, Meter, beats, edited_batch, folded, state
 
 from batch import usage
-from batch.night import DAY_MS, HOUR_MS, Night
-from infra.contracts.nightly import HOUR_COLUMNS, USAGE_DAYS_COLUMNS
+from batch.carried import quality_since_first
+from batch.edited_rows import SCHEMA
+from batch.usage import HOUR_FIELDS, REGISTER_BITS
+from infra.contracts.durations import DAY_MS, HOUR_MS
+from infra.contracts.heartbeat import REGISTER_MAX
+from infra.contracts.utility import UTILITIES
 
-NIGHT = Night(datetime.date(2026, 3, 29))
 HOME = 10_000_001
-STRANGER = 99_999_999
-PHASE_MS = 1_234
-Beat = tuple[int | None, str, int, int | None]
-Row = dict[str, Any]
+GAS = 1
+Row = tuple[int | None, int, int | None, int | None, int | None]
+Hours = dict[tuple[int, int], dict[str, int]]
 
 
-def a_beat(
-    at_s: float, register: int | None, user_id: int | None = HOME, utility: str = "electricity"
-) -> Beat:
-    """One heartbeat, `at_s` seconds into the night."""
-    return user_id, utility, NIGHT.start_ms + int(at_s * 1_000), register
+def sent(some: list[Beat], user_id: int = HOME, utility: int = 0) -> list[Row]:
+    """Heartbeats as the archive holds them."""
+    return [(user_id, utility, NIGHT.start_ms + at, register, rate) for at, register, rate in some]
 
 
-def rows_of(
-    spark: SparkSession, beats: list[Beat], previous: list[tuple[Any, ...]] | None = None
-) -> DataFrame:
-    heartbeats = builders.a_table(spark, builders.HEARTBEATS, beats)
-    before = builders.a_table(spark, builders.PREVIOUS, previous or [])
-    users = builders.a_table(spark, builders.USERS, [(HOME, "US-CA")])
-    return usage.usage_days(usage.meter_days(usage.meter_hours(heartbeats, NIGHT)), before, users)
+def hours_of(spark: SparkSession, rows: list[Row]) -> DataFrame:
+    return usage.meter_hours(builders.a_table(spark, builders.HEARTBEATS, rows), NIGHT)
 
 
-def the_row(spark: SparkSession, beats: list[Beat], previous: list[tuple[Any, ...]] | None = None) -> Row:
-    [row] = rows_of(spark, beats, previous).collect()
-    return dict(row.asDict())
+def by_meter(hours: DataFrame) -> dict[tuple[int, int], Hours]:
+    """(user, utility) -> (hour, phase) -> fields."""
+    found: dict[tuple[int, int], Hours] = {}
+    for row in hours.collect():
+        fields = {name: row[name] for name in HOUR_FIELDS}
+        found.setdefault((row["user_id"], row["utility"]), {})[row["hour"], row["phase"]] = fields
+    return found
 
 
-def hours(row: Row) -> dict[int, int]:
-    """Hour -> usage, where there was any."""
-    return {hour: row[column] for hour, column in enumerate(HOUR_COLUMNS) if row[column]}
+def expected(some: list[Beat]) -> Hours:
+    return {(hour["hour"], hour["phase"]): hour for hour in folded(some)}
 
 
-class TestUsage:
-    def test_is_the_difference_of_registers_as_of_the_hours_ends(self, spark: SparkSession) -> None:
-        beats = [a_beat(10, 100), a_beat(3_599.999, 130), a_beat(3_600, 131), a_beat(7_300, 150)]
+class TestAMetersHours:
+    def test_are_its_first_and_last_heartbeat_and_what_lies_between(self, spark: SparkSession) -> None:
+        ups_and_downs: list[Beat] = [(0, 100, 7), (5_000, 400, 9), (10_000, 90, 0), (3_599_999, 130, 4)]
 
-        row = the_row(spark, beats)
+        hours = by_meter(hours_of(spark, sent(ups_and_downs)))[HOME, 0]
 
-        assert hours(row) == {0: 30, 1: 1, 2: 19}
-        assert (row["register_start"], row["register_end"], row["usage_total"]) == (100, 150, 50)
-        assert not row["fell"]
+        assert hours == {
+            (0, 0): {
+                "hour": 0,
+                "phase": 0,
+                "first": 100,
+                "last": 2 << REGISTER_BITS | 90,
+                "least": 90,
+                "greatest": 400,
+                "rate_min": 0,
+                "rate_max": 9,
+                "rate_sum": 16,
+                "heartbeats_read": 3,
+                "heartbeats": 3,
+            },
+            (0, 4_999): {
+                "hour": 0,
+                "phase": 4_999,
+                "first": 719 << REGISTER_BITS | 130,
+                "last": 719 << REGISTER_BITS | 130,
+                "least": 130,
+                "greatest": 130,
+                "rate_min": 4,
+                "rate_max": 4,
+                "rate_sum": 4,
+                "heartbeats_read": 1,
+                "heartbeats": 1,
+            },
+        }
 
-    def test_of_silent_hours_falls_into_the_hour_heard_next(self, spark: SparkSession) -> None:
-        row = the_row(spark, [a_beat(0, 100), a_beat(5 * 3_600 + 1, 160)])
+    @pytest.mark.parametrize("phase", [0, PHASE, 4_999])
+    def test_of_a_whole_day_are_24_of_720_heartbeats(self, spark: SparkSession, phase: int) -> None:
+        day = beats(phase=phase)
 
-        assert hours(row) == {5: 60}
+        hours = by_meter(hours_of(spark, sent(day)))[HOME, 0]
 
-    def test_does_not_depend_on_order(self, spark: SparkSession) -> None:
-        beats = [a_beat(second * 5, 1_000 + second) for second in range(0, 17_280, 97)]
+        assert [hours[hour, phase]["heartbeats"] for hour in range(24)] == [720] * 24
+        assert hours == expected(day)
 
-        forward, shuffled = the_row(spark, beats), the_row(spark, beats[1::2] + beats[::-2])
+    def test_hold_registers_of_the_full_width_and_every_id(self, spark: SparkSession) -> None:
+        whole: list[Beat] = [(0, 0, 0), (DAY_MS - 1, REGISTER_MAX, 2**31 - 1)]
+        ids = (10_000_000, 99_999_999)
 
-        assert forward == shuffled
-
-    def test_keeps_registers_of_the_full_width(self, spark: SparkSession) -> None:
-        row = the_row(spark, [a_beat(0, 2**48 - 10), a_beat(1, 2**48 - 1)])
-
-        assert (row["register_end"], row["usage_total"]) == (2**48 - 1, 9)
-
-    def test_takes_a_fall_as_it_is_and_reports_it(self, spark: SparkSession) -> None:
-        row = the_row(spark, [a_beat(0, 500), a_beat(3_700, 20), a_beat(7_300, 30)])
-
-        assert hours(row) == {1: -480, 2: 10}
-        assert row["fell"]
-
-    def test_reports_a_fall_within_one_hour(self, spark: SparkSession) -> None:
-        row = the_row(spark, [a_beat(0, 500), a_beat(5, 600), a_beat(10, 550)])
-
-        assert row["usage_total"] == 50
-        assert row["fell"]
-
-
-class TestHeartbeats:
-    def test_doubled_are_counted_once(self, spark: SparkSession) -> None:
-        beats = [a_beat(0, 100), a_beat(5, 101), a_beat(5, 101), a_beat(5, 101), a_beat(9_000, 110)]
-
-        row = the_row(spark, beats)
-
-        assert (row["heartbeats"], row["heartbeats_read"], row["usage_total"]) == (3, 5, 10)
-
-    def test_of_one_instant_leave_the_greatest_register(self, spark: SparkSession) -> None:
-        beats = [
-            a_beat(0, 90),
-            a_beat(0, 100),
-            a_beat(0, 95),
-            a_beat(60, 200),
-            a_beat(60, 210),
-            a_beat(60, 205),
-        ]
-
-        row = the_row(spark, beats)
-
-        assert (row["register_start"], row["register_end"], row["heartbeats"]) == (100, 210, 2)
-
-    def test_of_shifting_phase_are_told_apart(self, spark: SparkSession) -> None:
-        beats = [a_beat(0.001 * step, 100 + step) for step in range(20)]
-
-        row = the_row(spark, beats + beats)
-
-        assert (row["heartbeats"], row["register_start"], row["register_end"]) == (20, 100, 119)
-
-    @pytest.mark.parametrize("phase_ms", [0, PHASE_MS, 4_999])
-    def test_of_a_whole_day_are_all_counted(self, spark: SparkSession, phase_ms: int) -> None:
-        beats = [a_beat(5 * slot + phase_ms / 1_000, slot) for slot in range(DAY_MS // 5_000)]
-
-        row = the_row(spark, beats + beats[::100])
-
-        assert (row["heartbeats"], row["heartbeats_read"]) == (17_280, 17_453)
-        assert hours(row) == {hour: 720 - (hour == 0) for hour in range(24)}
-
-    def test_of_unknown_users_are_set_aside(self, spark: SparkSession) -> None:
-        rows = rows_of(
-            spark, [a_beat(0, 1), a_beat(0, 5, STRANGER), a_beat(0, 5, STRANGER), a_beat(5, 9, STRANGER)]
+        found = by_meter(
+            hours_of(spark, [row for one in ids for code in range(3) for row in sent(whole, one, code)])
         )
 
-        counts = usage.counts(rows)
-        published = usage.published_rows(rows, NIGHT)
+        assert found == {(one, utility.code): expected(whole) for one in ids for utility in UTILITIES}
 
-        assert counts == {
-            "users": 1,
-            "rows": 1,
-            "heartbeats": 1,
-            "doubled": 0,
-            "set_aside": 3,
-            "silent": 0,
-            "fell": 0,
-            "unsound": 0,
-        }
-        assert [row["user_id"] for row in published.collect()] == [HOME]
-        assert tuple(published.columns) == USAGE_DAYS_COLUMNS
+    def test_do_not_change_with_order_and_doubling(self, spark: SparkSession) -> None:
+        """Each user's archive is the same day in another disorder; doubled ones are only read more often."""
+        chance = random.Random(5)
+        day = beats(6.9, 9.1) + beats(8, 8.3, phase=17)
+        rows: list[Row] = []
+        doubled = {}
+        for user_id in range(HOME, HOME + 40):
+            extra = chance.choices(day, k=chance.randrange(2, 300))
+            disorder = [*day, *extra]
+            chance.shuffle(disorder)
+            rows += sent(disorder, user_id)
+            doubled[user_id] = len(extra)
 
-    @pytest.mark.parametrize(
-        "unsound",
-        [
-            pytest.param(a_beat(-1, 5), id="the day before"),
-            pytest.param(a_beat(DAY_MS // 1_000, 5), id="the day after"),
-            pytest.param(a_beat(5, None), id="no register"),
-            pytest.param(a_beat(5, 5, None), id="no user"),
-        ],
+        found = by_meter(hours_of(spark, rows))
+
+        assert len(found) == 40
+        for (user_id, _), hours in found.items():
+            read = sum(hour["heartbeats_read"] for hour in hours.values())
+            assert read == len(day) + doubled[user_id]
+            assert {key: _but_reading(hour) for key, hour in hours.items()} == {
+                key: _but_reading(hour) for key, hour in expected(day).items()
+            }
+
+    def test_of_one_instant_take_the_least_register_first_and_the_greatest_last(
+        self, spark: SparkSession
+    ) -> None:
+        torn: list[Beat] = [(0, 100, 0), (0, 90, 0), (0, 95, 0), (60_000, 210, 0), (60_000, 205, 0)]
+
+        [hour] = by_meter(hours_of(spark, sent(torn)))[HOME, 0].values()
+
+        assert (hour["first"], hour["last"]) == (90, 12 << REGISTER_BITS | 210)
+        assert (hour["heartbeats_read"], hour["heartbeats"]) == (5, 2)
+
+
+class TestUnsoundHeartbeats:
+    UNSOUND: tuple[Row, ...] = (
+        (HOME, 0, NIGHT.start_ms - 1, 5, 0),
+        (HOME, 0, NIGHT.end_ms, 5, 0),
+        (HOME, 0, -(2**63), 5, 0),
+        (HOME, 0, None, 5, 0),
+        (HOME, 0, NIGHT.start_ms, None, 0),
+        (HOME, 0, NIGHT.start_ms, -1, 0),
+        (HOME, 0, NIGHT.start_ms, REGISTER_MAX + 1, 0),
+        (HOME, 0, NIGHT.start_ms, 5, None),
+        (None, 0, NIGHT.start_ms, 5, 0),
     )
-    def test_unsound_are_counted(self, spark: SparkSession, unsound: Beat) -> None:
-        rows = rows_of(spark, [a_beat(0, 1), unsound])
 
-        assert usage.counts(rows)["unsound"] == 1
+    def test_are_each_counted_and_belong_to_nobody(self, spark: SparkSession) -> None:
+        heartbeats = builders.a_table(spark, builders.HEARTBEATS, [*sent([(0, 1, 1)]), *self.UNSOUND])
 
+        hours = usage.meter_hours(heartbeats, NIGHT).collect()
+        found = heartbeats.where(f"NOT {usage.sound(NIGHT)}").collect()
 
-class TestNewest:
-    def test_is_of_what_known_users_sent_on_the_day(self, spark: SparkSession) -> None:
-        beats = [
-            a_beat(60, 2),
-            a_beat(5, 1),
-            a_beat(7, 1, utility="gas"),
-            a_beat(80_000, 1, STRANGER, utility="gas"),
-        ]
-        carried = [(HOME, "water", 900, NIGHT.start_ms - 77)]
-
-        newest = usage.newest_sent_at(rows_of(spark, beats, carried))
-
-        assert newest == {"electricity": NIGHT.start_ms + 60_000, "gas": NIGHT.start_ms + 7_000}
+        assert {row["user_id"]: row["heartbeats_read"] for row in hours} == {HOME: 1, None: len(self.UNSOUND)}
+        assert {tuple(row) for row in found} == set(self.UNSOUND)
 
 
-class TestFirstDay:
-    def test_starts_from_the_first_register_and_says_when(self, spark: SparkSession) -> None:
-        row = the_row(spark, [a_beat(4 * 3_600 + 1, 1_010), a_beat(4 * 3_600, 1_000), a_beat(80_000, 1_100)])
+class TestMeterRows:
+    def test_gather_every_hour_of_a_meter(self, spark: SparkSession) -> None:
+        mine, other = beats(0, 3), beats(2, 5)
 
-        assert row["register_start"] == 1_000
-        assert row["first_sent_at"] == NIGHT.start_ms + 4 * HOUR_MS
-        assert hours(row) == {4: 10, 22: 90}
+        rows = usage.meter_rows(hours_of(spark, sent(mine) + sent(other, utility=GAS))).collect()
+
+        lists = {row["utility"]: [hour.asDict() for hour in row["hours"]] for row in rows}
+        assert lists.keys() == {0, GAS}
+        assert sorted(lists[0], key=_hour) == sorted(folded(mine), key=_hour)
+        assert sorted(lists[GAS], key=_hour) == sorted(folded(other), key=_hour)
 
 
-class TestAfterANight:
-    PREVIOUS = ((HOME, "electricity", 900, NIGHT.start_ms - 77),)
+class TestThePast:
+    def test_of_a_new_meter_begins_with_its_first_whole_hour(self, spark: SparkSession) -> None:
+        new, old = edited_batch(Meter(beats(5.5)), Meter(beats(), state())).to_pylist()
+        rows = spark.createDataFrame(pa.Table.from_pylist([new, old], SCHEMA))
 
-    def test_starts_from_the_register_of_the_night_before(self, spark: SparkSession) -> None:
-        row = the_row(spark, [a_beat(3_600, 1_000)], list(self.PREVIOUS))
+        letters = [row["quality"] for row in rows.selectExpr(quality_since_first(NIGHT)).collect()]
 
-        assert (row["register_start"], row["register_end"], row["first_sent_at"]) == (900, 1_000, None)
-        assert hours(row) == {1: 100}
-        assert row["last_sent_at"] == NIGHT.start_ms + HOUR_MS
+        assert letters == ["-" * 6 + "M" * 18, "M" * 24]
 
-    def test_a_silent_meter_carries_its_register(self, spark: SparkSession) -> None:
-        gas = a_beat(0, 7, utility="gas")
-        rows = rows_of(spark, [gas], list(self.PREVIOUS))
 
-        [row] = [row.asDict() for row in rows.where("utility = 'electricity'").collect()]
+def _hour(fields: dict[str, Any]) -> int:
+    return int(fields["hour"])
 
-        assert (row["register_start"], row["register_end"], row["usage_total"]) == (900, 900, 0)
-        assert (row["heartbeats"], row["first_sent_at"]) == (0, None)
-        assert row["last_sent_at"] == NIGHT.start_ms - 77
-        assert usage.counts(rows)["silent"] == 1
 
-    def test_a_user_gone_from_master_data_is_not_published(self, spark: SparkSession) -> None:
-        rows = rows_of(spark, [a_beat(0, 1)], [(STRANGER, "gas", 5, NIGHT.start_ms - 1)])
+def _but_reading(hour: dict[str, int]) -> dict[str, int]:
+    """Return an hour without what counts copies; rates are a mean to whoever asks."""
+    return {name: value for name, value in hour.items() if name not in {"heartbeats_read", "rate_sum"}}
 
-        assert usage.counts(rows)["set_aside"] == 0
-        assert usage.published_rows(rows, NIGHT).count() == 1
+
+assert HOUR_MS * 24 == DAY_MS

@@ -1,12 +1,13 @@
 """The ledger against a brute-force replay of every message a fleet put out."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytest
 
-from infra.contracts.heartbeat import MalformedHeartbeatError, decode
-from infra.contracts.utility import UTILITIES
+from infra.contracts.heartbeat import INTERVAL_MS, MalformedHeartbeatError, decode
+from infra.contracts.utility import UTILITIES, Utility
+from simulator.dials import DAY_SLOTS
 from simulator.faults import Faults
 from simulator.fleet import Pace, Progress, run
 from simulator.lane import lanes_of
@@ -20,13 +21,18 @@ from simulator.ledger import (
     first_delivered,
     last_delivered,
 )
+from simulator.meter_faults import NONE, MeterFaults
 from simulator.record_batch import ROWS_MAX, Records
 from simulator.schedule import spans, step_ms
+from simulator.users import meters_of, user_ids
 
 SEED, USERS = 11, 12
 HOUR_AT = 1_795_046_400_000
 FROM_MS, MIDDLE_MS, TO_MS = HOUR_AT - 1_234_567, HOUR_AT + 301_111, HOUR_AT + 1_500_999
 ALL_FAULTS = Faults.parse("late=4%,doubled=3%,lost=5%,malformed=2%")
+METER_FAULTS = MeterFaults.parse(
+    "gap=20%,spike=5%,negative=5%,stuck=5%,zero=5%,rate=5%,clock=45%,read=10%,rollover=50%,reset=1%"
+)
 Message = tuple[str, int, bytes | None, bytes | None, int]
 
 
@@ -47,14 +53,22 @@ class CollectingSink:
 
 
 def fleet_run(
-    from_ms: int, to_ms: int, *, users: int = USERS, faults: Faults = ALL_FAULTS, speed: float | None = None
+    from_ms: int,
+    to_ms: int,
+    *,
+    users: int = USERS,
+    faults: Faults = ALL_FAULTS,
+    meter_faults: MeterFaults = NONE,
+    speed: float | None = None,
 ) -> tuple[CollectingSink, Run]:
     sink = CollectingSink()
-    lanes = lanes_of(SEED, users, dict.fromkeys(UTILITIES, 3), faults)
+    lanes = lanes_of(SEED, users, dict.fromkeys(UTILITIES, 3), faults, meter_faults)
     pace = Pace(from_ms, 0.0, speed, lambda: 0.0, lambda seconds: False)
     step = step_ms(users / 3, speed)
     *_, done = run(lanes, spans(from_ms, to_ms, step), sink, pace, Progress(from_ms, {}))
-    record = Run(SEED, users, from_ms, to_ms, faults, done.until_ms, finished=True, counts=done.counts)
+    record = Run(
+        SEED, users, from_ms, to_ms, faults, done.until_ms, True, done.counts, meter_faults=meter_faults
+    )
     return sink, record
 
 
@@ -72,12 +86,16 @@ def delivered(messages: list[Message]) -> dict[tuple[str, int], dict[int, tuple[
     return seen
 
 
-def assert_ledger_equals(runs: list[Run], messages: list[Message]) -> None:
+INSTANTS = (None, FROM_MS, FROM_MS + 3_000, HOUR_AT, HOUR_AT + 1, MIDDLE_MS, MIDDLE_MS + 7_003, TO_MS - 1)
+
+
+def assert_ledger_equals(
+    runs: list[Run], messages: list[Message], instants: Sequence[int | None] = INSTANTS
+) -> None:
     seen = delivered(messages)
-    instants = [None, FROM_MS, FROM_MS + 3_000, HOUR_AT, HOUR_AT + 1, MIDDLE_MS, MIDDLE_MS + 7_003, TO_MS - 1]
     for utility in UTILITIES:
         for user_id in range(10_000_000, 10_000_000 + USERS):
-            beats = seen[utility, user_id]
+            beats = seen.get((utility, user_id), {})
             for at_ms in instants:
                 before = [sent_at for sent_at in beats if at_ms is None or sent_at < at_ms]
                 last = last_delivered(runs, user_id, utility, at_ms)
@@ -96,6 +114,25 @@ def test_a_finished_run_is_in_the_ledger_to_the_unit() -> None:
 
     assert_ledger_equals([record], sink.messages)
     assert counts_of(record) == record.counts
+
+
+def test_a_run_whose_meters_go_wrong_is_in_the_ledger_too() -> None:
+    noon_ms = FROM_MS // (DAY_SLOTS * INTERVAL_MS) * DAY_SLOTS * INTERVAL_MS + 43_200_000
+    sink, record = fleet_run(noon_ms, noon_ms + 3_000_000, meter_faults=METER_FAULTS)
+    phases = {utility: meters_of(SEED, utility, user_ids(USERS)).phase_ms for utility in UTILITIES}
+
+    def by_right_clock(message: Message) -> bool:
+        topic, _, _, value, timestamp = message
+        return value is None or timestamp % INTERVAL_MS in phases[Utility(topic)]
+
+    right = [message for message in sink.messages if by_right_clock(message)]
+    instants = [None, noon_ms + 1_000_000, noon_ms + 2_999_999]
+    assert_ledger_equals([record], right, instants)
+    assert counts_of(record) == record.counts
+    assert len(right) < len(sink.messages)
+    beats = USERS * len(UTILITIES) * 3_000_000 // INTERVAL_MS
+    assert sum(counts.sent for counts in record.counts.values()) < beats
+    assert Run.from_json(record.to_json()) == record
 
 
 def test_two_runs_on_end_are_one_story() -> None:
@@ -226,6 +263,26 @@ def test_other_faults_are_refused_where_periods_overlap(
         return
     with pytest.raises(LedgerError, match=r"--faults is none, but the run from .* had late=4%,doubled=3%,"):
         check_fates([record], Faults(), from_ms, to_ms)
+
+
+def test_other_meter_faults_may_follow_unless_dials_would_contradict_each_other() -> None:
+    gaps, resets, both = (MeterFaults.parse(text) for text in ("gap=1%", "reset=1%", "gap=1%,reset=1%"))
+    record = Run(SEED, USERS, FROM_MS, TO_MS, Faults(), FROM_MS, False, {}, meter_faults=both)
+
+    check_fates([record], Faults(), MIDDLE_MS, None, both)
+    check_fates([record], Faults(), TO_MS, None, resets)
+    with pytest.raises(LedgerError, match=r"--meter-faults is reset=1%, but .* had gap=1%,reset=1%. Use"):
+        check_fates([record], Faults(), MIDDLE_MS, None, resets)
+    for other in (gaps, NONE):
+        with pytest.raises(LedgerError, match=r"same --meter-faults in rollover, reset, exchange, leak, or"):
+            check_fates([record], Faults(), TO_MS, None, other)
+
+
+def test_records_without_meter_faults_had_none() -> None:
+    _, record = fleet_run(FROM_MS, FROM_MS + 5_000)
+    older = {key: value for key, value in record.to_json().items() if key != "meter_faults"}
+
+    assert Run.from_json(older) == record
 
 
 def test_runs_of_two_fleets_are_refused() -> None:

@@ -1,13 +1,15 @@
 """The newest heartbeats in columns are those that the ledger names one by one."""
 
-import numpy as np
+import dataclasses
+
 import pytest
 
 from infra.contracts.heartbeat import USER_ID_MIN
 from infra.contracts.utility import UTILITIES
 from simulator import newest
 from simulator.faults import Faults
-from simulator.ledger import Run, last_delivered
+from simulator.ledger import LedgerError, Run, last_delivered
+from simulator.meter_faults import MeterFaults
 from simulator.users import user_ids
 
 SEED = 9
@@ -45,10 +47,8 @@ def test_columns_are_what_the_ledger_names(runs: list[Run]) -> None:
     assert table[-1]["user_id"] == USER_ID_MIN + 59
 
 
-def test_chunks_are_all_users_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(newest, "CHUNK_USERS", 4)
-
-    parts = list(newest.chunks(10))
-
-    assert [len(part) for part in parts] == [4, 4, 2]
-    assert np.array_equal(np.concatenate(parts), user_ids(10))
+def test_runs_whose_meters_go_wrong_are_refused() -> None:
+    newest.check_meters_right([a_run(60, FROM_MS, 61_000)])
+    wrong = dataclasses.replace(a_run(60, FROM_MS, 61_000), meter_faults=MeterFaults(gap_ppm=10_000))
+    with pytest.raises(LedgerError, match="--meter-faults gap=1%"):
+        newest.check_meters_right([wrong])

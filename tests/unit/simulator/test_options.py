@@ -1,7 +1,7 @@
 import pytest
 
 from simulator.load_curves import PeriodError, check_period
-from simulator.options import OptionError, Rate, instant_ms
+from simulator.options import OptionError, Rate, day_text, instant_ms, night_day
 
 NOON_MS = 1_774_785_600_000
 
@@ -46,3 +46,10 @@ def test_a_period_outside_the_curves_is_refused() -> None:
     check_period(NOON_MS, NOON_MS)
     with pytest.raises(PeriodError, match="--to is 2096"):
         check_period(NOON_MS, 4_000_000_000_000)
+
+
+def test_nights_are_utc_days() -> None:
+    assert night_day("2026-03-29") == NOON_MS // 86_400_000
+    assert day_text(night_day("2026-03-29")) == "2026-03-29"
+    with pytest.raises(OptionError, match="--night is 'tonight'"):
+        night_day("tonight")

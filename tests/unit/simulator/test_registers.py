@@ -3,8 +3,9 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
+from infra.contracts.durations import HOUR_MS
 from infra.contracts.utility import UTILITIES, Utility
-from simulator.load_curves import FROM_MS_MIN, HOUR_MS, TO_MS_MAX
+from simulator.load_curves import FROM_MS_MIN, TO_MS_MAX
 from simulator.registers import hour_use, read_at, read_beats
 from simulator.shapes import BEATS, SHAPES, cumulative
 from simulator.users import kind_of, meters_of, user_ids

@@ -1,5 +1,6 @@
 """Runs that follow each other on one platform, over stores that only remember."""
 
+import collections
 import threading
 from collections.abc import Mapping
 from typing import Any, cast
@@ -13,6 +14,7 @@ from simulator.faults import Faults
 from simulator.fleet import Progress
 from simulator.kafka_sink import KafkaSink
 from simulator.ledger import LedgerError, Run
+from simulator.meter_faults import MeterFaults
 from simulator.options import Rate
 from simulator.record_batch import Records
 from simulator.s3_sink import S3Sink
@@ -26,6 +28,7 @@ MINUTE_MS = 60_000
 class RememberingS3:
     def __init__(self) -> None:
         self.tables: dict[str, pa.Table] = {}
+        self.writes: collections.Counter[str] = collections.Counter()
         self.runs: dict[str, Run] = {}
 
     def make_bucket(self) -> None:
@@ -33,6 +36,7 @@ class RememberingS3:
 
     def put_table(self, path: str, table: pa.Table) -> None:
         self.tables[path] = table
+        self.writes[path] += 1
 
     def put_run(self, run: Run) -> None:
         self.runs[run.name] = run
@@ -88,13 +92,22 @@ def simulate(
     seed: int = SEED,
     users: int = 6,
     faults: str = "lost=1%",
+    meter_faults: str = "",
+    ends_unknown: bool = False,
     rate: str = "max",
     now_s: float = 2_000_000_000.0,
 ) -> tuple[Run, CountingKafka, WaitingStop]:
     kafka = CountingKafka(now_s)
     stop = WaitingStop(kafka)
-    send = Send(seed, users, Faults.parse(faults), cast(S3Sink, s3), cast(KafkaSink[Progress], kafka))
-    send.prepare(from_ms, to_ms)
+    send = Send(
+        seed,
+        users,
+        Faults.parse(faults),
+        cast(S3Sink, s3),
+        cast(KafkaSink[Progress], kafka),
+        MeterFaults.parse(meter_faults),
+    )
+    send.prepare(from_ms, None if ends_unknown else to_ms)
     run = send.run(
         from_ms=from_ms,
         to_ms=to_ms,
@@ -123,6 +136,7 @@ class TestASecondRun:
         [
             pytest.param({"seed": 12}, id="seed"),
             pytest.param({"faults": "lost=2%", "users": 9}, id="faults"),
+            pytest.param({"meter_faults": "gap=2%"}, id="meter faults"),
         ],
     )
     def test_that_contradicts_the_first_writes_and_sends_nothing(
@@ -134,7 +148,7 @@ class TestASecondRun:
         monkeypatch.setattr(s3, "put_run", pytest.fail)
         monkeypatch.setattr(CountingKafka, "send", pytest.fail)
 
-        with pytest.raises(LedgerError, match=f"--{next(iter(other))} is .*`make clean`"):
+        with pytest.raises(LedgerError, match=f"--{next(iter(other)).replace('_', '-')} is .*`make clean`"):
             simulate(s3, **other)
 
     def test_with_other_faults_may_follow_the_first(self) -> None:
@@ -153,6 +167,62 @@ class TestASecondRun:
         simulate(s3, users=users)
 
         assert s3.tables[master_data.USERS_PATH].num_rows == known
+
+
+class TestMasterDataOfDays:
+    HOUR_MS = 60 * MINUTE_MS
+    # The run's days end at +0 h and +24 h of this instant.
+    MIDNIGHT_MS = FROM_MS // 86_400_000 * 86_400_000
+    READS = (master_data.reads_path("2026-11-18"), master_data.reads_path("2026-11-19"))
+
+    def run(self, s3: RememberingS3, from_h: int, to_h: int, **options: Any) -> None:
+        simulate(
+            s3,
+            from_ms=self.MIDNIGHT_MS + from_h * self.HOUR_MS,
+            to_ms=self.MIDNIGHT_MS + to_h * self.HOUR_MS,
+            **options,
+        )
+
+    def reads(self, s3: RememberingS3) -> dict[str, pa.Table]:
+        return {path: table for path, table in s3.tables.items() if path.startswith(master_data.READS_PREFIX)}
+
+    @pytest.mark.parametrize("ends_unknown", [False, True])
+    def test_reads_are_written_of_each_day_that_ends_in_the_run(self, ends_unknown: bool) -> None:
+        s3 = RememberingS3()
+
+        self.run(s3, -1, 24, users=12, ends_unknown=ends_unknown)
+
+        assert sorted(self.reads(s3)) == list(self.READS)
+        assert all(0 < table.num_rows < 36 for table in self.reads(s3).values())
+        assert [s3.writes[path] for path in self.READS] == [1, 1]
+
+    def test_no_day_is_read_before_it_has_ended_or_after_it_ended(self) -> None:
+        s3 = RememberingS3()
+
+        self.run(s3, 0, 23)
+
+        assert self.reads(s3) == {}
+
+    def test_reads_of_the_larger_of_two_fleets_stay(self) -> None:
+        s3 = RememberingS3()
+        self.run(s3, -1, 1, users=40)
+        before = self.reads(s3)
+
+        self.run(s3, -1, 2, users=3)
+
+        assert self.reads(s3) == before
+
+    def test_an_endless_runs_exchanges_become_known_as_their_days_end(self) -> None:
+        known, unknown = RememberingS3(), RememberingS3()
+
+        self.run(known, 1, 25, users=60, meter_faults="exchange=3.5%")
+        self.run(unknown, 1, 23, users=60, meter_faults="exchange=3.5%", ends_unknown=True)
+        before = unknown.tables[master_data.METERS_PATH]
+        self.run(unknown, 23, 25, users=60, meter_faults="exchange=3.5%", ends_unknown=True)
+
+        after = unknown.tables[master_data.METERS_PATH]
+        assert before.num_rows == 180 < after.num_rows
+        assert after.equals(known.tables[master_data.METERS_PATH])
 
 
 class TestRealTime:

@@ -1,9 +1,12 @@
 import numpy as np
+import pytest
 
 from infra.contracts.heartbeat import INTERVAL_MS
 from infra.contracts.utility import UTILITIES, Utility
-from simulator.master_data import master_tables
+from simulator import users
+from simulator.load_curves import use_until
 from simulator.regions import REGIONS, ZONES
+from simulator.shapes import density
 from simulator.users import kind_of, meters_of, region_of, sample, user_ids
 
 
@@ -55,11 +58,28 @@ def test_a_sample_covers_kinds_and_regions() -> None:
     assert len(sample(5, 3, 102)) == 3
 
 
-def test_master_data_repeats_and_keeps_to_the_contract() -> None:
-    first, second = master_tables(4, 300), master_tables(4, 300)
+def test_chunks_are_all_users_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(users, "CHUNK_USERS", 4)
 
-    assert all(first[path].equals(second[path]) for path in first)
-    assert [table.num_rows for table in first.values()] == [300, 900, 51]
-    users = next(iter(first.values()))
-    assert users.schema.field("zone").nullable is False
-    assert users.column("region").to_pylist() == [REGIONS[i].code for i in region_of(4, user_ids(300))]
+    parts = list(users.chunks(10))
+
+    assert [len(part) for part in parts] == [4, 4, 2]
+    assert np.array_equal(np.concatenate(parts), user_ids(10))
+
+
+@pytest.mark.parametrize("utility", UTILITIES)
+@pytest.mark.parametrize("kind", [0, 1])
+def test_no_connection_carries_less_than_its_meter_may_use(utility: Utility, kind: int) -> None:
+    hours = np.diff(use_until(utility).reshape(2, len(ZONES), -1)[kind], axis=1).max()
+    meters = meters_of(1, utility, user_ids(200_000))
+    meters = meters.take(np.flatnonzero(meters.kind == kind))
+    largest = users._scale_quantiles().max() * (users._BUSINESS_FACTOR_MAX if kind else 1)
+
+    # Noise may move nine tenths of an hour's use into it.
+    use = int(largest * hours // users.SCALE_ONE * 19 // 10 // 1_000 + 1)
+    rate = int(use * density(utility).max() >> 16)
+    leak = 200 if (utility, kind) == (Utility.WATER, 0) else 0
+
+    assert meters.scale.max() <= largest
+    assert rate + leak <= meters.rate_max.min() == meters.rate_max.max() < 2 * rate
+    assert use + leak <= meters.rate_max.min()

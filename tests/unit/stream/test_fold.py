@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.contracts.live_state import HOUR_MS
+from infra.contracts.durations import HOUR_MS
 from stream.fold import PACKED, fold, region_bytes, region_shares, sum_shares
 
 REGIONS = ["US-CA", "US-NY", "GB-ENG"]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from infra.contracts.live_state import HOUR_MS
+from infra.contracts.durations import HOUR_MS
 from infra.contracts.utility import Utility
 from stream.hour_ends import HourEnds
 

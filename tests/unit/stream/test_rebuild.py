@@ -4,7 +4,8 @@ import datetime
 
 import pytest
 
-from infra.contracts.live_state import HOUR_MS, MARKS_MAX
+from infra.contracts.durations import HOUR_MS
+from infra.contracts.live_state import MARKS_MAX
 from stream.archive_source import ArchiveFile, RowGroup
 from stream.rebuild import (
     BEGINNING_MS,
