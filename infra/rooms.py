@@ -40,6 +40,14 @@ def expire_published(settings: Settings) -> None:
     ask(settings, "stream", "expire", "--until", f"{published['truth_until']}Z", "--json")
 
 
+def snapshot_marks(settings: Settings, night: str) -> None:
+    """Have the stream leave for batch what it holds of a night, YYYY-MM-DD.
+
+    :raises RoomError: if it does not know it, or a store is away; the night goes without it.
+    """
+    ask(settings, "stream", "snapshot", "--night", night, "--json")
+
+
 def ask(settings: Settings, room: str, *arguments: str, question: Any = None) -> Any:
     """Run a room's command, hand it a question as JSON and return its JSON answer; progress passes through.
 

@@ -67,6 +67,15 @@ class Settings:
     serving_host: str = "127.0.0.1"
     serving_port: int = 0  # default: port_base + 80
     serving_timeout_ms: int = 800  # of one look-up in Redis or MySQL
+    serving_stream_metrics_urls: str = ""  # with commas; default: the local watch's and flink_metrics_urls
+    serving_processes: int = 2  # behind the local balancer; 1: one process and no balancer
+    serving_drain_s: int = 3  # asked to end, a process says so and serves on for so long
+
+    serving_token_keys: pathlib.Path = pathlib.Path()  # default: serving/token.keys under home
+    serving_cookie_secure: bool = False  # True where pages are reached by https, and then by it alone
+    serving_rate_limit_per_minute: int = 600  # requests of one household or person
+    serving_attempt_limit_per_minute: int = 60  # log-ins and requests that prove nobody, of one address
+    serving_forwarded_by: str = ""  # with commas: proxies whose X-Forwarded-For is believed
 
     metrics_host: str = "127.0.0.1"  # where processes show their metrics; empty: only serving and batch do
     simulator_metrics_port: int = 0  # default: port_base + 190
@@ -102,6 +111,10 @@ class Settings:
             ("checkpoint_interval_s", 1, 3_600),
             ("archive_checkpoint_interval_s", 1, 3_600),
             ("archive_parallelism", 1, 1_000),
+            ("serving_rate_limit_per_minute", 1, 10_000_000),
+            ("serving_attempt_limit_per_minute", 1, 10_000_000),
+            ("serving_processes", 1, 32),
+            ("serving_drain_s", 0, 600),
         ):
             if not low <= getattr(self, name) <= high:
                 raise SettingError(f"{PREFIX}{name.upper()} is {getattr(self, name)}, not in {low}..{high}")
@@ -110,6 +123,10 @@ class Settings:
                 f"{PREFIX}WINDOW_S is {self.window_s}; it must divide 60 so that windows end with hours"
             )
         home = self.home.expanduser().resolve()
+        flink_urls = self.flink_metrics_urls or ",".join(
+            f"http://127.0.0.1:{self.port_base + step}/metrics" for step in (191, 192)
+        )
+        watch_port = self.stream_watch_metrics_port or self.port_base + 193
         return dataclasses.replace(
             self,
             home=home,
@@ -121,10 +138,16 @@ class Settings:
             flink_rest=self.flink_rest or f"http://127.0.0.1:{self.port_base + 81}",
             checkpoint_dir=self.checkpoint_dir or f"file://{home}/flink/checkpoints",
             serving_port=self.serving_port or self.port_base + 80,
+            serving_token_keys=(
+                home / "serving" / "token.keys"
+                if self.serving_token_keys == pathlib.Path()
+                else self.serving_token_keys.expanduser().resolve()
+            ),
             simulator_metrics_port=self.simulator_metrics_port or self.port_base + 190,
-            flink_metrics_urls=self.flink_metrics_urls
-            or ",".join(f"http://127.0.0.1:{self.port_base + step}/metrics" for step in (191, 192)),
-            stream_watch_metrics_port=self.stream_watch_metrics_port or self.port_base + 193,
+            flink_metrics_urls=flink_urls,
+            stream_watch_metrics_port=watch_port,
+            serving_stream_metrics_urls=self.serving_stream_metrics_urls
+            or f"http://127.0.0.1:{watch_port}/metrics,{flink_urls}",
             batch_metrics_file=self.batch_metrics_file or f"{home}/metrics/batch.prom",
         )
 
@@ -145,4 +168,9 @@ def _parse(variable: str, text: str, kind: Any) -> Any:
             return int(text)
         except ValueError:
             raise SettingError(f"{variable} is {text!r}, not a whole number") from None
+    if kind is bool:
+        try:
+            return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+        except KeyError:
+            raise SettingError(f"{variable} is {text!r}, neither true nor false") from None
     return pathlib.Path(text) if kind is pathlib.Path else text

@@ -9,10 +9,10 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from infra.contracts.durations import DAY_MS
 from infra.contracts.utility import UTILITIES, Utility
 
 Heartbeat = Mapping[str, int]
-DAY_MS = 86_400_000
 BEHIND = "redis behind"  # 1 if the newest heartbeat in Redis is not the one that it should be
 
 
@@ -123,10 +123,13 @@ def _field(values: Mapping[str, Any] | None, name: str) -> int | None:
 
 
 def _usage(start: Heartbeat | None, end: Heartbeat | None) -> int | None:
-    """Return the usage between two instants; before its first heartbeat a meter counts from that one."""
+    """Return the usage between two instants; before its first heartbeat a meter counts from that one.
+
+    What a dial shows begins anew where it rolls over, is reset or exchanged: usage is what was counted.
+    """
     if end is None:
         return None
-    return end["register"] - (start["register"] if start else end["first_register"])
+    return end["counted"] - (start["counted"] if start else end["first_counted"])
 
 
 def totals(rows: Sequence[Row]) -> list[dict[str, Any]]:

@@ -70,10 +70,11 @@ def verify(settings: Settings, night: datetime.date, sample_size: int) -> Verdic
         settings, "batch", "published", "--night", night.isoformat(), "--json", question=users
     )
     rows_published = {(one["user_id"], one["utility"]): one for one in published["rows"]}
+    # Each household is asked for by itself, as its page would.
+    tokens = rooms.ask(settings, "serving", "token", "--each", "--json", question=users)
     with concurrent.futures.ThreadPoolExecutor(API_WORKERS) as pool:
-        households = dict(
-            zip(users, pool.map(lambda user_id: _household(settings, user_id), users), strict=True)
-        )
+        answers_of_api = pool.map(lambda user_id: _household(settings, user_id, tokens[str(user_id)]), users)
+        households = dict(zip(users, answers_of_api, strict=True))
     night_ms = int(datetime.datetime.combine(night, datetime.time(), datetime.UTC).timestamp() * 1000)
     questions = [
         question(
@@ -103,11 +104,12 @@ def _ask_ledger(settings: Settings, questions: list[Question]) -> list[Any]:
     return answers
 
 
-def _household(settings: Settings, user_id: int) -> dict[str, dict[str, Any]]:
+def _household(settings: Settings, user_id: int, token: str) -> dict[str, dict[str, Any]]:
     """Return by utility what the API says of today and yesterday, instants as ms."""
     url = f"{settings.serving_url}/api/v1/households/{user_id}"
     try:
-        with urllib.request.urlopen(url, timeout=API_TIMEOUT_S) as response:
+        request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
+        with urllib.request.urlopen(request, timeout=API_TIMEOUT_S) as response:
             answer = json.load(response)
     except urllib.error.HTTPError as error:
         raise VerifyError(f"the API answers {error.code} to {url}") from None

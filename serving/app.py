@@ -1,99 +1,108 @@
 """The application: API, pages and the headers every answer carries."""
 
+import asyncio
 import contextlib
 import logging
-import pathlib
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 
-from fastapi import FastAPI
-from starlette.responses import FileResponse
-from starlette.staticfiles import StaticFiles
+from fastapi import Depends, FastAPI
 
-from serving import problems, routes, shapes
-from serving.headers import Headers
-from serving.lookup import Lookup
-from serving.metrics import PATH, Measured, MeasuredLive, MeasuredTruth, ServingMetrics
-from serving.sources import LiveSource, StoreState, TruthSource
+from serving.access.policy import denied_without_policy
+from serving.access.session import Access
+from serving.api import data, health, households, openapi, regions, session
+from serving.api import live as live_updates
+from serving.live_feed import Feeds
+from serving.lookups.lookup import Lookup
+from serving.lookups.operations import LetterSource, MetricsSource, NoLetters, NoMetrics
+from serving.metrics import Measured, MeasuredLive, MeasuredTruth, ServingMetrics
+from serving.stores.sources import LiveSource, StoreState, TruthSource
+from serving.web import page_files, problems
+from serving.web.clients import ForwardedClients
+from serving.web.drain import ClosingConnections, Drain
+from serving.web.headers import Headers
+from serving.web.short_way import ShortWay
 
+BODY_BYTES_MAX = 64 * 1024
 LOG = logging.getLogger("serving")
-PAGES = pathlib.Path(__file__).resolve().parent / "pages"
 DESCRIPTION = (
     "Live and nightly usage of electricity, gas and water. Quantities are whole Wh or litres, rates W or "
     "litres per hour; every error is an application/problem+json document."
 )
 
 
-def build(live: LiveSource, truth: TruthSource, now: Callable[[], int]) -> FastAPI:
-    """Return the application over two sources; `now` tells ms since 1970. Closes both sources at its end."""
+def build(
+    live: LiveSource,
+    truth: TruthSource,
+    access: Access,
+    now: Callable[[], int],
+    drain: Drain | None = None,
+    stream: MetricsSource | None = None,
+    letters: LetterSource | None = None,
+) -> FastAPI:
+    """Return the application over two sources; `now` tells ms since 1970. Closes both sources at its end.
+
+    `drain` is how it hears that the process is about to end; without `stream` and `letters` operations tell
+    that these are away.
+    """
+    letters = letters or NoLetters()
     metrics = ServingMetrics()
-    lookup = Lookup(MeasuredLive(live, metrics), MeasuredTruth(truth, metrics), now)
+    drain = drain or Drain()
+    feeds = Feeds(drain.ending)
+    measured = MeasuredTruth(truth, metrics)
+    measured_live = MeasuredLive(live, metrics)
+    lookup = Lookup(measured_live, measured, now)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         # Read ahead, so that zones are at hand if MySQL goes away later.
         await lookup.masters()
-        states = await lookup.states()
-        for store, name in (("redis", "Redis"), ("mysql", "MySQL")):
-            if states[store] is StoreState.AWAY:
-                LOG.warning(
-                    "%s is away: answers lack it until it is up (`meterbeat up` starts it here)", name
-                )
-        yield
+        await _warn_of_stores_away(lookup)
+        async with access.revocations.following(feeds.wake):
+            ending = asyncio.create_task(feeds.end())
+            yield
+            ending.cancel()
         await live.close()
         await truth.close()
+        await letters.close()
 
     app = FastAPI(
         title="Meterbeat",
         version="1",
         description=DESCRIPTION,
-        openapi_url="/api/v1/openapi.json",
-        # Their pages load scripts from elsewhere, which the content policy forbids.
-        docs_url=None,
-        redoc_url=None,
+        # A route like all others shows the document, so that it has a policy; the framework's own pages
+        # of it load scripts from elsewhere, which the content policy forbids.
+        openapi_url=None,
+        dependencies=[Depends(denied_without_policy)],
+        # A redirect to the other spelling would name whatever host the caller said.
+        redirect_slashes=False,
+        max_body_size=BODY_BYTES_MAX,
         lifespan=lifespan,
     )
+    app.state.access = access
     problems.install(app)
-    app.include_router(routes.api(lookup, metrics.answered))
-    app.include_router(routes.health(lookup))
-    _add_pages(app)
-    _describe_problems(app)
-    app.add_route(PATH, metrics.show, include_in_schema=False)
-    app.add_middleware(Headers)
+    of_households = households.routes(lookup, metrics.answered)
+    for router in (
+        of_households,
+        # Before the regions by code, of which its path would be one.
+        live_updates.routes(lookup, feeds, access, now),
+        *data.routers(lookup, measured_live, measured, stream or NoMetrics(), letters),
+        regions.routes(lookup),
+        session.routes(access),
+        openapi.routes(app, access.cookie),
+        health.routes(lookup, drain, metrics.show),
+    ):
+        app.include_router(router)
+    page_files.add(app)
+    app.add_middleware(ShortWay, route=of_households.routes[0], application=app)
+    app.add_middleware(Headers, secure=access.cookie_secure)
+    app.add_middleware(ClosingConnections, drain=drain)
     app.add_middleware(Measured, requested=metrics.requested)
+    app.add_middleware(ForwardedClients)
     return app
 
 
-def _add_pages(app: FastAPI) -> None:
-    @app.get("/", include_in_schema=False)
-    async def country_page() -> FileResponse:
-        return _page("country.html")
-
-    @app.get("/household/{user_id}", include_in_schema=False)
-    async def household_page(user_id: str) -> FileResponse:
-        # The page itself asks for the user and says so if there is none.
-        del user_id
-        return _page("household.html")
-
-    app.mount("/pages", StaticFiles(directory=PAGES), "pages")
-
-
-def _page(name: str) -> FileResponse:
-    return FileResponse(PAGES / name, headers={"Cache-Control": "no-cache"})
-
-
-def _describe_problems(app: FastAPI) -> None:
-    """Add the problem document's schema, which no route names as its answer, to the OpenAPI document."""
-    generate = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            schemas = generate()["components"]["schemas"]
-            schemas["Problem"] = shapes.Problem.model_json_schema()
-            # The framework describes 422 by a shape of its own, which is never sent.
-            for unused in ("HTTPValidationError", "ValidationError"):
-                schemas.pop(unused, None)
-        assert app.openapi_schema is not None
-        return app.openapi_schema
-
-    app.openapi = openapi  # type: ignore[method-assign]
+async def _warn_of_stores_away(lookup: Lookup) -> None:
+    states = await lookup.states()
+    for store, name in (("redis", "Redis"), ("mysql", "MySQL")):
+        if states[store] is StoreState.AWAY:
+            LOG.warning("%s is away: answers lack it until it is up (`meterbeat up` starts it here)", name)

@@ -1,25 +1,42 @@
 """What serving tells Prometheus. No label holds what a caller sent: routes are templates, never paths."""
 
 import contextlib
+import datetime
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from infra.contracts.live_state import LiveState, RegionUse
 from infra.contracts.utility import Utility
 from infra.exposition import new_registry
-from serving.household import Household
-from serving.lookup import HouseholdAnswer
-from serving.regions import RegionMaster
-from serving.registers import Truth
-from serving.sources import LiveSource, StoreAway, StoreState, TruthSource
+from serving.access.identity import OwnedUser
+from serving.access.policy import Declared
+from serving.figures.disclosure import Users
+from serving.figures.household import Household
+from serving.figures.load import Course
+from serving.figures.records import (
+    AlertNights,
+    Invoice,
+    InvoiceLine,
+    InvoicePlace,
+    NightQuality,
+    OfUser,
+    Predecessor,
+    PredecessorPlace,
+    PublishedNight,
+    RegionDay,
+)
+from serving.figures.regions import RegionMaster
+from serving.figures.truth import Truth
+from serving.figures.usage_range import DateRange
+from serving.lookups.lookup import HouseholdAnswer
+from serving.stores.sources import LiveSource, StoreAway, StoreState, TruthSource
 
 PATH = "/metrics"
 UNMATCHED = "unmatched"  # whatever no route answers shares one series
@@ -27,7 +44,9 @@ STATIC = "/pages"  # so do scripts and styles, found or not
 BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 Store = Literal["redis", "mysql"]
-Question = Literal["user", "regions", "ping"]
+Question = Literal[
+    "user", "usage", "revisions", "invoices", "alerts", "regions", "load", "history", "quality", "ping"
+]
 
 
 class ServingMetrics:
@@ -68,8 +87,8 @@ class ServingMetrics:
                 self._lookups.labels(store, question),
                 self._failures.labels(store, question),
             )
-            for store in ("redis", "mysql")
-            for question in ("user", "regions", "ping")
+            for store in get_args(Store)
+            for question in get_args(Question)
         }
         self._by_sources = {
             (StoreState.OK, StoreState.OK): self._answers.labels("both"),
@@ -137,7 +156,7 @@ class Measured:
 
 def route_of(scope: Scope) -> str:
     """Return the template of the route that a request took, never its path."""
-    if isinstance(scope.get("endpoint"), StaticFiles):
+    if isinstance(scope.get("endpoint"), Declared):
         return STATIC
     return str(getattr(scope.get("route"), "path", UNMATCHED))
 
@@ -148,10 +167,15 @@ class MeasuredLive:
     def __init__(self, source: LiveSource, metrics: ServingMetrics) -> None:
         self._source, self._metrics = source, metrics
 
-    async def live_state(self, user_id: int) -> LiveState | None:
+    async def live_state(self, user: OwnedUser) -> LiveState | None:
         """See `LiveSource.live_state`."""
         with self._metrics.asked("redis", "user"):
-            return await self._source.live_state(user_id)
+            return await self._source.live_state(user)
+
+    async def loads(self) -> Mapping[str, Course]:
+        """See `LiveSource.loads`."""
+        with self._metrics.asked("redis", "load"):
+            return await self._source.loads()
 
     async def regions(self) -> Mapping[str, Mapping[Utility, RegionUse]]:
         """See `LiveSource.regions`."""
@@ -174,10 +198,64 @@ class MeasuredTruth:
     def __init__(self, source: TruthSource, metrics: ServingMetrics) -> None:
         self._source, self._metrics = source, metrics
 
-    async def truth(self, user_id: int, since_ms: int) -> tuple[Household | None, Truth]:
+    async def truth(self, user: OwnedUser, since_ms: int) -> tuple[Household | None, Truth]:
         """See `TruthSource.truth`."""
         with self._metrics.asked("mysql", "user"):
-            return await self._source.truth(user_id, since_ms)
+            return await self._source.truth(user, since_ms)
+
+    async def usage(
+        self, user: OwnedUser, utility: Utility, first: datetime.date, last: datetime.date
+    ) -> tuple[Household | None, Truth]:
+        """See `TruthSource.usage`."""
+        with self._metrics.asked("mysql", "usage"):
+            return await self._source.usage(user, utility, first, last)
+
+    async def revisions(
+        self, user: OwnedUser, utility: Utility, dates: DateRange, after: PredecessorPlace | None, limit: int
+    ) -> OfUser[Predecessor]:
+        """See `TruthSource.revisions`."""
+        with self._metrics.asked("mysql", "revisions"):
+            return await self._source.revisions(user, utility, dates, after, limit)
+
+    async def alert_nights(self, user: OwnedUser) -> AlertNights:
+        """See `TruthSource.alert_nights`."""
+        with self._metrics.asked("mysql", "alerts"):
+            return await self._source.alert_nights(user)
+
+    async def invoices(self, user: OwnedUser, after: InvoicePlace | None, limit: int) -> OfUser[Invoice]:
+        """See `TruthSource.invoices`."""
+        with self._metrics.asked("mysql", "invoices"):
+            return await self._source.invoices(user, after, limit)
+
+    async def invoice(self, user: OwnedUser, number: str) -> tuple[Invoice, Sequence[InvoiceLine]] | None:
+        """See `TruthSource.invoice`."""
+        with self._metrics.asked("mysql", "invoices"):
+            return await self._source.invoice(user, number)
+
+    async def region_users(self) -> Users:
+        """See `TruthSource.region_users`."""
+        with self._metrics.asked("mysql", "regions"):
+            return await self._source.region_users()
+
+    async def region_days(self, utility: Utility, dates: DateRange) -> Sequence[RegionDay]:
+        """See `TruthSource.region_days`."""
+        with self._metrics.asked("mysql", "history"):
+            return await self._source.region_days(utility, dates)
+
+    async def country_days(self, utility: Utility, dates: DateRange) -> Sequence[RegionDay]:
+        """See `TruthSource.country_days`."""
+        with self._metrics.asked("mysql", "history"):
+            return await self._source.country_days(utility, dates)
+
+    async def nights(self, before: datetime.date | None, limit: int) -> Sequence[PublishedNight]:
+        """See `TruthSource.nights`."""
+        with self._metrics.asked("mysql", "quality"):
+            return await self._source.nights(before, limit)
+
+    async def night_quality(self, night: datetime.date) -> NightQuality:
+        """See `TruthSource.night_quality`."""
+        with self._metrics.asked("mysql", "quality"):
+            return await self._source.night_quality(night)
 
     async def regions(self) -> Mapping[str, RegionMaster]:
         """See `TruthSource.regions`."""

@@ -12,7 +12,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from infra.bench import archive, end_to_end, fold, live_state, machine, results, simulator
+from infra.bench import (
+    archive,
+    end_to_end,
+    fold,
+    live_state,
+    machine,
+    night,
+    results,
+    serving,
+    simulator,
+    vee,
+)
 from infra.bench.fleet import SEED, Fleet, users_for
 from infra.bench.ground import Ground, ground
 from infra.contracts.heartbeat import INTERVAL_MS, USER_ID_MAX, USER_ID_MIN
@@ -150,6 +161,71 @@ def archive_command(
         return archive.run(on, written, day)
 
     _run("archive", measure, archive.SERVICES, Call(seed, cores, keep, record, as_json), archive.REPLAY)
+
+
+@app.command(name="night")
+def night_command(
+    heartbeats: Heartbeats = night.HEARTBEATS,
+    seed: Seed = SEED,
+    cores: Cores = "",
+    keep: Keep = False,
+    record: Record = False,
+    as_json: Json = False,
+) -> None:
+    """Run whole nights from the archive to the switch in MySQL: an eighth, a quarter, a half, and all."""
+    first = (_past() - (len(night.GROWTH) + 1) * DAY).date()
+
+    def measure(on: Ground) -> dict[str, Any]:
+        return night.run(on, seed, heartbeats, first, DAY_BEATS)
+
+    _run("night", measure, night.SERVICES, Call(seed, cores, keep, record, as_json))
+
+
+@app.command(name="vee")
+def vee_command(
+    users: Users = vee.USERS,
+    nights: Annotated[int, typer.Option(min=2, max=30, help="How many nights.")] = vee.NIGHTS,
+    seed: Seed = SEED,
+    cores: Cores = "",
+    keep: Keep = False,
+    record: Record = False,
+    as_json: Json = False,
+) -> None:
+    """Hold validation against labelled faults. Exit 1 if a rule's recall or precision is below 0.95."""
+    first = (_past() - (nights + 1) * DAY).date()
+
+    def measure(on: Ground) -> dict[str, Any]:
+        return vee.run(on, seed, users, first, nights)
+
+    result = _run("vee", measure, vee.SERVICES, Call(seed, cores, keep, record, as_json))
+    raise typer.Exit(1 if vee.failed(result) else 0)
+
+
+@app.command(name="serving")
+def serving_command(
+    users: Users = serving.USERS,
+    rps: Annotated[int, typer.Option(min=10, max=50_000, help="Requests a second.")] = serving.RPS,
+    seconds: Annotated[float, typer.Option(min=2, max=3_600, help="How long.")] = serving.SECONDS,
+    beats: Annotated[
+        int, typer.Option(min=0, max=1_000_000, help="Heartbeats a second that the stream folds beside it.")
+    ] = serving.BEATS_PER_S,
+    search: Annotated[bool, typer.Option(help="Look for the highest rate at p99 <= 20 ms as well.")] = True,
+    seed: Seed = SEED,
+    cores: Cores = "",
+    keep: Keep = False,
+    record: Record = False,
+    as_json: Json = False,
+) -> None:
+    """Ask for random households at a constant rate while the stream folds. Exit 1 on any error."""
+    load = serving.Load(seed, users, rps, seconds, beats, search)
+    now = datetime.datetime.now(datetime.UTC)
+
+    def measure(on: Ground) -> dict[str, Any]:
+        return serving.run(on, load, now)
+
+    call = Call(seed, cores, keep, record, as_json)
+    result = _run("serving", measure, serving.SERVICES, call, serving.CHANGES)
+    raise typer.Exit(1 if result["errors"] else 0)
 
 
 @app.command(name="table")

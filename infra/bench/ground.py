@@ -27,15 +27,22 @@ CHECKPOINT_INTERVAL_S = 10
 class Command:
     """A room's command that runs beside the bench, metered, and answers in JSON."""
 
-    def __init__(self, settings: Settings, meter: Meter, group: str, arguments: Sequence[str]) -> None:
-        """`arguments`: the room and what it is to do."""
+    def __init__(
+        self,
+        settings: Settings,
+        meter: Meter,
+        group: str,
+        arguments: Sequence[str],
+        question: pathlib.Path | None = None,
+    ) -> None:
+        """`arguments`: the room and what it is to do; `question`: a file that is its standard input."""
         self._words = " ".join(arguments)
         self._meter = meter
         self._log = settings.home / f"{group}.log"
-        with self._log.open("ab") as log:
+        with self._log.open("ab") as log, (question or pathlib.Path(os.devnull)).open("rb") as asked:
             self._process = subprocess.Popen(
                 rooms.command(arguments[0], *arguments[1:]),
-                stdin=subprocess.DEVNULL,
+                stdin=asked,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env={**os.environ, **settings.to_env()},
@@ -102,6 +109,15 @@ class Ground:
         :raises RoomError: if it failed.
         """
         return self.start(group, *arguments).answer()
+
+    def ask_with(self, question: pathlib.Path, group: str, *arguments: str) -> Any:
+        """Run a room's command with a file as its standard input and return its answer.
+
+        :raises RoomError: if it failed.
+        """
+        command = Command(self.settings, self.meter, group, arguments, question)
+        self.cleanup.callback(command.end)
+        return command.answer()
 
     def start_stream(self) -> None:
         """Start the stream; it is stopped with the ground.

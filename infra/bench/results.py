@@ -9,6 +9,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+from infra.contracts.quality import FAULT_RULES
 from infra.settings import CHECKOUT
 
 PATH = CHECKOUT / "docs" / "results.json"
@@ -56,6 +57,35 @@ SHOWN = {
         "bytes_per_user": "{} bytes a user",
         "redis_used_mb": "{} MB in Redis",
         "users_written_per_s": "{:,} users/s written",
+    },
+    "night": {
+        "heartbeats": "{:,} heartbeats",
+        "heartbeats_per_s": "{:,} heartbeats/s the whole night",
+        "heartbeats_per_core_s": "{:,} a core",
+        "seconds.recompute": "of which the pass over the archive took {} s",
+        "rows_published_per_s": "{:,} rows/s published",
+        "rate_of_largest_to_smallest": "{} times the rate of an eighth of it",
+        "claim_factor": "{} of what the first attempt said of a cluster",
+        "compacted_per_s": "{:,} heartbeats/s compacted besides, of the smallest night",
+    },
+    "serving": {
+        "users": "{:,} users",
+        "rps": "{:,} requests/s",
+        "stream_heartbeats_per_s": "{:,} heartbeats/s folded beside it",
+        "p50_ms": "p50 {} ms",
+        "p95_ms": "p95 {} ms",
+        "p99_ms": "p99 {} ms",
+        "p99_9_ms": "p99.9 {} ms",
+        "errors": "errors {:,}",
+        "routes.household.p99_ms": "households alone p99 {} ms",
+        "rps_at_p99_20_ms": "{:,} requests/s at p99 <= 20 ms",
+    },
+    "vee": {
+        "users": "{:,} users",
+        "nights": "{} nights",
+        "recall_min": "least recall of a rule {}",
+        "precision_min": "least precision {}",
+        **{f"rules.{rule}.error_share": f"{rule} off by {{}}" for rule in FAULT_RULES},
     },
     "archive": {
         "bytes_per_heartbeat": "{} bytes a heartbeat as written",

@@ -16,7 +16,7 @@ USER = 99_999_998  # of no fleet: the services are shared, and other tests leave
 
 @pytest.fixture(scope="module")
 def url(services):
-    process = services.start("serve")
+    process = services.start("serve", "--processes", "1")
     address = services.settings.serving_url
     deadline = time.monotonic() + START_S_MAX
     try:
@@ -30,9 +30,11 @@ def url(services):
             process.wait(timeout=20)
 
 
-def status_of(url):
+def status_of(url, headers=None):
     try:
-        with urllib.request.urlopen(url, timeout=5) as response:
+        with urllib.request.urlopen(
+            urllib.request.Request(url, headers=headers or {}), timeout=5
+        ) as response:
             return response.status
     except urllib.error.HTTPError as error:
         error.close()
@@ -42,9 +44,9 @@ def status_of(url):
 
 
 class TestMetrics:
-    def test_count_a_household_without_naming_it(self, url):
-        asked = f"{url}/api/v1/households/{USER}"
-        status = status_of(asked)
+    def test_count_a_household_without_naming_it(self, url, services):
+        token = services.ask("token", "--role", "operator")["token"]
+        status = status_of(f"{url}/api/v1/households/{USER}", {"Authorization": f"Bearer {token}"})
         assert status == 404
 
         with urllib.request.urlopen(f"{url}/metrics", timeout=5) as response:

@@ -1,9 +1,11 @@
 """`meterbeat demo`: killed in the middle it proves its totals, interrupted it leaves nothing running."""
 
 import os
+import re
 import signal
 import time
 
+import httpx
 import pytest
 
 from infra.process import recorded_pid, started_at
@@ -11,6 +13,7 @@ from infra.settings import Settings
 from tests.support.services import Platform
 
 USERS = "6"
+WINDOW_S = 15  # a day of short windows takes long, however few users are in each
 PORT_BASE = 25_000
 DEMO_S_MAX = 480
 
@@ -19,7 +22,7 @@ DEMO_S_MAX = 480
 def demo(tmp_path_factory):
     """A demo that runs beside the test, in a folder of its own."""
     home = tmp_path_factory.mktemp("demo")
-    platform = Platform(Settings(home=home, port_base=PORT_BASE).completed())
+    platform = Platform(Settings(home=home, port_base=PORT_BASE, window_s=WINDOW_S).completed())
     output = home / "output.txt"
     with output.open("wb") as stream:
         process = platform.start("demo", "--users", USERS, output=stream)
@@ -49,10 +52,13 @@ class TestDemo:
 
         resumed = platform.meterbeat("stream", "run")
         printed = wait_for(demo, "Ctrl-C ends everything")
+        session = f"{platform.settings.serving_url}/api/v1/session"
 
         assert resumed.returncode == 0, resumed.stderr
         assert "no differences" in printed
-        assert f"{platform.settings.serving_url}/household/" in printed
+        tokens = re.findall(rf"{re.escape(platform.settings.serving_url)}/login#token=(\S+)", printed)
+        sessions = [httpx.get(session, headers={"Authorization": f"Bearer {token}"}) for token in tokens]
+        assert [one.json()["role"] for one in sessions] == ["operator", *["household"] * 3]
 
     def test_a_second_one_in_the_same_folder_is_refused(self, demo):
         done = demo[0].meterbeat("demo")

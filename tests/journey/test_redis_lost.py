@@ -13,14 +13,15 @@ import time
 import pytest
 import redis
 
-from infra.contracts.live_state import HOUR_MS, LiveState, decode_live_state
+from infra.contracts.durations import HOUR_MS
+from infra.contracts.live_state import LiveState, decode_live_state
 from infra.contracts.utility import UTILITIES
 from stream.redis_sink import Sentinel
 from tests.support.services import Platform, running_platform
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1_800)]
 
-PORT_BASE = 33_000
+PORT_BASE = 21_500
 USERS = 200
 FLEET = ["--users", str(USERS), "--seed", "5", "--faults", "late=1%,doubled=1%,lost=1%"]
 HOURS = 6

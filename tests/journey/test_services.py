@@ -67,45 +67,46 @@ class TestUp:
         )
 
 
+SIMULATE = ["simulate", "--users", "5", "--seed", "1", "--duration", "5"]
+STREAM = ["stream", "run"]
+
+
 class TestServicesAway:
     @pytest.mark.parametrize(
-        ("missing", "arguments"),
+        ("missing", "commands"),
         [
-            pytest.param(
-                "kafka", ["simulate", "--users", "5", "--seed", "1", "--duration", "5"], id="simulate-kafka"
-            ),
-            pytest.param(
-                "s3", ["simulate", "--users", "5", "--seed", "1", "--duration", "5"], id="simulate-s3"
-            ),
-            pytest.param("kafka", ["stream", "run"], id="stream-kafka"),
-            pytest.param("redis", ["stream", "run"], id="stream-redis"),
-            pytest.param("s3", ["stream", "run"], id="stream-s3"),
-            pytest.param("flink-jobmanager", ["stream", "status"], id="status-flink"),
-            pytest.param("s3", ["batch", "--night", "2025-06-01"], id="batch-s3"),
+            pytest.param("kafka", [SIMULATE, STREAM], id="kafka"),
+            pytest.param("s3", [SIMULATE, STREAM, ["batch", "--night", "2025-06-01"]], id="s3"),
+            pytest.param("redis", [STREAM], id="redis"),
+            pytest.param("flink-jobmanager", [["stream", "status"]], id="flink"),
         ],
     )
-    def test_is_one_line_that_names_it_and_the_remedy(self, platform, missing, arguments):
+    def test_are_one_line_that_names_them_and_the_remedy(self, platform, missing, commands):
         stopped = service(platform, missing)
         stopped.stop()
         try:
-            done = platform.meterbeat(*arguments)
+            told = [platform.meterbeat(*command) for command in commands]
         finally:
             stopped.start()
             stopped.wait()
 
-        failed_in_one_line(done, code=1, says="meterbeat up")
+        for done in told:
+            failed_in_one_line(done, code=1, says="meterbeat up")
 
 
 class TestDown:
-    def test_ends_what_up_started_and_nothing_else(self, tmp_path):
+    """The last of all: it ends what the others stand on."""
+
+    def test_ends_what_up_started_and_nothing_else(self, platform):
         bystander = socket.create_server(("127.0.0.1", PORT_BASE + 4_500))
-        with running_platform(tmp_path, port_base=PORT_BASE + 1_000) as running:
-            pids = [recorded_pid(path) for path in tmp_path.rglob("service.pid")]
-            done = running.meterbeat("down")
+        recorded = [recorded_pid(path) for path in platform.settings.home.rglob("service.pid")]
+        pids = [pid for pid in recorded if pid]
+
+        done = platform.meterbeat("down")
 
         assert done.returncode == 0
         assert len(pids) == 6
-        assert not [pid for pid in pids if pid and _alive(pid)]
+        assert not [pid for pid in pids if _alive(pid)]
         bystander.close()
 
 

@@ -26,6 +26,7 @@ class TestDocs:
             nightly.USAGE_DAYS_TABLE,
             nightly.HOUSEHOLDS_TABLE,
             nightly.REGIONS_TABLE,
+            nightly.REGION_DAYS_TABLE,
         ]
         names = [*UTILITIES, dead_letter.TOPIC, tick.TOPIC, *tables]
 

@@ -88,7 +88,7 @@ class TestSettings:
 
 class TestPipes:
     def test_one_client_one_module_a_room(self):
-        clients = {"redis", "pymysql", "boto3"}
+        clients = {"redis", "pymysql", "asyncmy", "boto3"}
         for room in ("simulator", "stream", "batch", "serving"):
             for client in clients:
                 users = [path.name for path in modules(room) if client in imports(path)]

@@ -3,6 +3,7 @@
 import pathlib
 import re
 
+from infra import serving
 from infra.flink import cluster, metrics
 from infra.settings import Settings
 
@@ -20,7 +21,8 @@ class TestPrometheus:
 
         scraped = {int(port) for port in re.findall(r'"127\.0\.0\.1:(\d+)"', SCRAPES.read_text())}
 
-        shown = {settings.simulator_metrics_port, settings.stream_watch_metrics_port, settings.serving_port}
+        processes = {serving.Process(settings, 1 + one).port for one in range(settings.serving_processes)}
+        shown = processes | {settings.simulator_metrics_port, settings.stream_watch_metrics_port}
         assert scraped == shown | flink_ports(settings) | {NODE_EXPORTER}
 
 

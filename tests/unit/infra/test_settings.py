@@ -21,7 +21,13 @@ class TestSettings:
         )
 
     def test_hand_themselves_on_whole(self):
-        settings = Settings.from_env({"METERBEAT_S3_BUCKET": "elsewhere", "METERBEAT_WINDOW_S": "20"})
+        settings = Settings.from_env(
+            {
+                "METERBEAT_S3_BUCKET": "elsewhere",
+                "METERBEAT_WINDOW_S": "20",
+                "METERBEAT_SERVING_COOKIE_SECURE": "true",
+            }
+        )
 
         assert Settings.from_env(settings.to_env()) == settings
 
@@ -36,6 +42,9 @@ class TestSettings:
             pytest.param({"METERBEAT_WINDOW_S": "ten"}, "METERBEAT_WINDOW_S is 'ten'", id="no-number"),
             pytest.param(
                 {"METERBEAT_PORT_BASE": "80"}, "METERBEAT_PORT_BASE is 80, not in", id="out-of-range"
+            ),
+            pytest.param(
+                {"METERBEAT_SERVING_COOKIE_SECURE": "maybe"}, "neither true nor false", id="no-truth"
             ),
             pytest.param({"METERBEAT_WINDOW_S": "7"}, "must divide 60", id="window"),
         ],

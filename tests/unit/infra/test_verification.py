@@ -2,15 +2,18 @@
 
 import pytest
 
+from infra.contracts.durations import DAY_MS
 from infra.contracts.utility import Utility
-from infra.verification import DAY_MS, Figure, question, row, totals
+from infra.verification import Figure, question, row, totals
 
 NIGHT = 100 * DAY_MS
 START, END = NIGHT + DAY_MS // 4, NIGHT + DAY_MS + DAY_MS // 4
 
 
-def beat(sent_at: int, register: int) -> dict[str, int]:
-    return {"sent_at": sent_at, "register": register, "first_register": 10, "first_sent_at": 0}
+def beat(sent_at: int, register: int, began_anew_at: int = 0) -> dict[str, int]:
+    """A heartbeat of a meter that counted on from `began_anew_at` when its dial began again at 0."""
+    counted = register + began_anew_at
+    return {"sent_at": sent_at, "register": register, "counted": counted, "first_counted": 10}
 
 
 def household(today: int | None, yesterday: int | None) -> dict[str, dict[str, object]]:
@@ -67,6 +70,17 @@ class TestRow:
         found = row(
             self.asked(), {**HEARTBEATS, "night_start": None}, LIVE, {"usage_total": 290}, household(50, 200)
         )
+
+        assert found.difference == 0
+
+    def test_usage_goes_on_where_a_dial_began_anew(self):
+        rolled_over = {
+            **HEARTBEATS,
+            "night_end": beat(NIGHT + DAY_MS - 1, 20, began_anew_at=280),
+            "redis": beat(END + 5_000, 500, began_anew_at=280),
+        }
+
+        found = row(self.asked(), rolled_over, LIVE, PUBLISHED, household(50, 200))
 
         assert found.difference == 0
 

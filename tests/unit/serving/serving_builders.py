@@ -1,18 +1,50 @@
 """Registers of a made-up meter, and what each layer would know of them."""
 
+import asyncio
 import datetime
+import functools
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from infra.contracts.live_state import HOUR_MS, MARKS_MAX, LiveMeter, LiveState, RegionUse
-from infra.contracts.utility import Utility
-from serving.household import Household
-from serving.regions import RegionMaster
-from serving.registers import DAY_MS, Truth, UsageDay
-from serving.sources import StoreAway
+from infra.contracts.durations import DAY_MS, HOUR_MS
+from infra.contracts.live_state import MARKS_MAX, LiveMeter, LiveState, RegionUse
+from infra.contracts.utility import UTILITIES, Utility
+from serving.access.identity import OwnedUser, Role
+from serving.access.limits import Grant, SharedAway, limits
+from serving.access.revocation import (
+    NEWS_MAX,
+    Revocations,
+    RevocationsAway,
+    Revoked,
+    RevokedNews,
+    SharedRevocations,
+)
+from serving.access.session import Access
+from serving.access.tokens import Tokens
+from serving.figures.alerts import Finding, NightHours
+from serving.figures.disclosure import Users
+from serving.figures.household import Household
+from serving.figures.load import Course
+from serving.figures.records import (
+    AlertNights,
+    Invoice,
+    InvoiceLine,
+    InvoicePlace,
+    NightQuality,
+    OfUser,
+    Predecessor,
+    PredecessorPlace,
+    PublishedNight,
+    RegionDay,
+)
+from serving.figures.regions import RegionMaster
+from serving.figures.truth import Truth, UsageDay
+from serving.figures.usage_range import DateRange
+from serving.stores.sources import StoreAway
 
 ELECTRICITY = Utility.ELECTRICITY
 USER_ID = 10_000_042
+TOKEN_KEY = b"a key of the tests, long enough to sign with it"
 
 
 def instant(text: str) -> int:
@@ -23,6 +55,57 @@ def instant(text: str) -> int:
 
 def a_household(zone: str = "America/New_York") -> Household:
     return Household("home", "Ada Miller", "US-NY", "New York", zone)
+
+
+class NoSharedBuckets:
+    """Buckets that no process can ask."""
+
+    async def take(self, subject: str, wanted: int, per_minute: int) -> Grant:
+        raise SharedAway
+
+
+class OneList:
+    """A list of revoked tokens that processes share; away when told so."""
+
+    def __init__(self) -> None:
+        self.held: list[Revoked] = []
+        self.away = False
+
+    async def revoke(self, revoked: Sequence[Revoked]) -> None:
+        if self.away:
+            raise RevocationsAway
+        self.held += [one for one in revoked if one not in self.held]
+
+    async def revoked_since(self, place: int) -> RevokedNews:
+        if self.away:
+            raise RevocationsAway
+        news = self.held[place : place + NEWS_MAX]
+        return RevokedNews(news, place + len(news), len(self.held))
+
+
+def an_access(
+    now: Callable[[], int],
+    *,
+    per_minute: int = 1_000_000,
+    attempts: int = 1_000_000,
+    secure: bool = False,
+    shared: SharedRevocations | None = None,
+) -> Access:
+    revocations = Revocations(shared or OneList(), now)
+    spending = limits(NoSharedBuckets(), per_minute, attempts, now)
+    return Access(Tokens((TOKEN_KEY,), now), spending, revocations, secure)
+
+
+def logged_in(now: int, role: Role = Role.OPERATOR, user_id: int | None = None) -> dict[str, str]:
+    """Return the headers of a request by somebody of a role."""
+    return {"Authorization": f"Bearer {Tokens((TOKEN_KEY,), lambda: now).issue(role, user_id)}"}
+
+
+def a_night(night: datetime.date) -> PublishedNight:
+    end = instant(night.isoformat()) + DAY_MS
+    usage = dict(zip(UTILITIES, (10, 20, 30), strict=True))
+    estimated, users = dict.fromkeys(UTILITIES, 1), dict.fromkeys(UTILITIES, 1_333)
+    return PublishedNight(night, end, end + 60_000, 1_333, 17_280, usage, estimated, night, 2**60 - 1, users)
 
 
 class Meter:
@@ -75,12 +158,21 @@ class InMemoryLive:
         regions: Mapping[str, Mapping[Utility, RegionUse]] | None = None,
     ) -> None:
         self.states, self.region_uses, self.away, self.broken = states or {}, regions or {}, False, False
+        self.courses: dict[str, Course] = {}
+        self.loads_asked = 0
+        self.loads_take: Callable[[], Awaitable[object]] = functools.partial(asyncio.sleep, 0)
 
-    async def live_state(self, user_id: int) -> LiveState | None:
+    async def live_state(self, user: OwnedUser) -> LiveState | None:
         if self.broken:
             raise RuntimeError("a fault of ours")
         await self.ping()
-        return self.states.get(user_id)
+        return self.states.get(user.user_id)
+
+    async def loads(self) -> Mapping[str, Course]:
+        self.loads_asked += 1
+        await self.loads_take()
+        await self.ping()
+        return self.courses
 
     async def regions(self) -> Mapping[str, Mapping[Utility, RegionUse]]:
         await self.ping()
@@ -109,10 +201,84 @@ class InMemoryTruth:
             regions or {},
             False,
         )
+        self.users: dict[str, Mapping[Utility, int]] = {}
+        self.days: list[RegionDay] = []
+        self.published: list[PublishedNight] = []
+        self.quality = NightQuality([], [], [])
+        self.qualities_asked = 0
+        self.findings: list[Finding] = []
+        self.alert_hours: list[NightHours] = []
+        self.predecessors: list[Predecessor] = []
+        self.bills: list[tuple[Invoice, list[InvoiceLine]]] = []
 
-    async def truth(self, user_id: int, since_ms: int) -> tuple[Household | None, Truth]:
+    async def truth(self, user: OwnedUser, since_ms: int) -> tuple[Household | None, Truth]:
         await self.ping()
-        return self.households.get(user_id), self.truths.get(user_id, Truth())
+        return self.households.get(user.user_id), self.truths.get(user.user_id, Truth())
+
+    async def usage(
+        self, user: OwnedUser, utility: Utility, first: datetime.date, last: datetime.date
+    ) -> tuple[Household | None, Truth]:
+        household, truth = await self.truth(user, 0)
+        newest = (truth.truth_until or 0) - DAY_MS
+        bounds = [instant(date.isoformat()) for date in (first, last)]
+        nights = frozenset(n for n in truth.nights if bounds[0] <= n <= bounds[1] or n == newest)
+        rows = tuple(row for row in truth.rows if row.night_ms in nights and row.utility is utility)
+        return household, Truth(truth.truth_until, nights, rows)
+
+    async def revisions(
+        self, user: OwnedUser, utility: Utility, dates: DateRange, after: PredecessorPlace | None, limit: int
+    ) -> OfUser[Predecessor]:
+        await self.ping()
+        found = [
+            one
+            for one in self.predecessors
+            if dates.start <= one.night < dates.end and (after is None or one[:2] > after)
+        ]
+        return OfUser(user.user_id in self.households, found[:limit])
+
+    async def alert_nights(self, user: OwnedUser) -> AlertNights:
+        await self.ping()
+        until = self.truths.get(user.user_id, Truth()).truth_until
+        return AlertNights(user.user_id in self.households, until, self.findings, self.alert_hours)
+
+    async def invoices(self, user: OwnedUser, after: InvoicePlace | None, limit: int) -> OfUser[Invoice]:
+        await self.ping()
+        places = {(one.month, one.version, 2 if one.reverses else 1): one for one, _ in self.bills}
+        found = [places[place] for place in sorted(places, reverse=True) if after is None or place < after]
+        return OfUser(user.user_id in self.households, found[:limit])
+
+    async def invoice(self, user: OwnedUser, number: str) -> tuple[Invoice, Sequence[InvoiceLine]] | None:
+        await self.ping()
+        theirs = user.user_id in self.households and f"-{user.user_id}-" in number
+        return next((bill for bill in self.bills if theirs and bill[0].number == number), None)
+
+    async def region_users(self) -> Users:
+        await self.ping()
+        return self.users
+
+    async def region_days(self, utility: Utility, dates: DateRange) -> Sequence[RegionDay]:
+        await self.ping()
+        return [day for day in self.days if dates.start <= day.night < dates.end]
+
+    async def country_days(self, utility: Utility, dates: DateRange) -> Sequence[RegionDay]:
+        sums = []
+        for night, of_night in itertools.groupby(
+            await self.region_days(utility, dates), lambda day: day.night
+        ):
+            days = list(of_night)
+            hours = tuple(map(sum, zip(*(day.hours for day in days), strict=True)))
+            users, estimated = sum(day.users for day in days), sum(day.usage_estimated for day in days)
+            sums.append(RegionDay(night, "", users, sum(hours), estimated, hours))
+        return sums
+
+    async def nights(self, before: datetime.date | None, limit: int) -> Sequence[PublishedNight]:
+        await self.ping()
+        return [one for one in self.published if before is None or one.night < before][:limit]
+
+    async def night_quality(self, night: datetime.date) -> NightQuality:
+        await self.ping()
+        self.qualities_asked += 1
+        return self.quality
 
     async def regions(self) -> Mapping[str, RegionMaster]:
         await self.ping()

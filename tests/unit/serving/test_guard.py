@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from serving.sources import FAILURES_MAX, RETRY_MS, Guard, StoreAway
+from serving.stores.sources import FAILURES_MAX, RETRY_MS, Guard, StoreAway
 
 
 class Store:

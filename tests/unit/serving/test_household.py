@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from serving_builders import ELECTRICITY, USER_ID, Meter, a_household, instant
 
-from infra.contracts.live_state import HOUR_MS, MARKS_MAX, LiveState
+from infra.contracts.durations import DAY_MS, HOUR_MS
+from infra.contracts.live_state import MARKS_MAX, LiveState
 from infra.contracts.utility import Utility
-from serving.household import DayUsage, UtilityView, view
-from serving.registers import DAY_MS, Layer, Truth
+from serving.figures.household import DayUsage, UtilityView, view
+from serving.figures.truth import Layer, Truth
 
 START = instant("2026-06-01T00:00")
 HOURS = 24 * 6

@@ -1,19 +1,36 @@
 """What a caller gets over HTTP, from sources in memory."""
 
 import asyncio
+import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
-from serving_builders import ELECTRICITY, USER_ID, InMemoryLive, InMemoryTruth, Meter, a_household, instant
+from serving_builders import (
+    ELECTRICITY,
+    USER_ID,
+    InMemoryLive,
+    InMemoryTruth,
+    Meter,
+    a_household,
+    an_access,
+    instant,
+    logged_in,
+)
 
+from infra.contracts.durations import DAY_MS
 from infra.contracts.live_state import RegionUse
-from serving import shapes
+from infra.contracts.quality import Quality
+from infra.contracts.utility import UTILITIES
+from serving.api import shapes
 from serving.app import build
-from serving.headers import HEADERS
-from serving.regions import RegionMaster
-from serving.registers import DAY_MS
+from serving.figures.household import MIXED
+from serving.figures.regions import RegionMaster
+from serving.figures.truth import Revision
+from serving.lookups.lookup import Lookup
+from serving.stores.sources import StoreState
+from serving.web.headers import HEADERS
 
 START = instant("2026-06-01T00:00")
 NOW = instant("2026-06-04T20:30:05")
@@ -34,19 +51,21 @@ def live() -> InMemoryLive:
 def truth() -> InMemoryTruth:
     nights = METER.truth(START + DAY_MS, START + 2 * DAY_MS)
     masters = {"US-NY": RegionMaster("New York", "America/New_York")}
-    return InMemoryTruth({USER_ID: a_household()}, {USER_ID: nights}, masters)
+    truth = InMemoryTruth({USER_ID: a_household()}, {USER_ID: nights}, masters)
+    truth.users = {code: dict.fromkeys(UTILITIES, users) for code, users in (("US-NY", 40), ("US-MT", 30))}
+    return truth
 
 
 @pytest.fixture
 def get(live: InMemoryLive, truth: InMemoryTruth) -> Get:
     """Ask the application, started once, as a client over HTTP would."""
-    app = build(live, truth, lambda: NOW)
+    app = build(live, truth, an_access(lambda: NOW), lambda: NOW)
 
     async def ask(path: str) -> httpx.Response:
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with (
             app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=transport, base_url="http://test") as client,
+            httpx.AsyncClient(transport=transport, base_url="http://test", headers=logged_in(NOW)) as client,
         ):
             return await client.get(path)
 
@@ -75,6 +94,34 @@ class TestHousehold:
         assert electricity.now.age_s == 5
         assert document.truth_until == "2026-06-04T00:00:00.000Z"
         assert document.sources.model_dump() == {"redis": "ok", "mysql": "ok"}
+
+    def test_tells_what_is_not_measured_what_it_costs_and_what_was_revised(
+        self, get: Get, truth: InMemoryTruth
+    ) -> None:
+        nights = truth.truths[USER_ID]
+        newest = dataclasses.replace(
+            nights.rows[-1],
+            quality="E" * 10 + "M" * 14,
+            month_cost=38_205_000_000,
+            revision=Revision(NOW - DAY_MS, "late data"),
+        )
+        truth.truths = {USER_ID: dataclasses.replace(nights, rows=(*nights.rows[:-1], newest))}
+
+        document = shapes.HouseholdNow.model_validate_json(get(HOUSEHOLD).content)
+
+        electricity = document.utilities.electricity
+        assert (document.quality, electricity.today.quality) == ("mixed", "measured")
+        assert [hour.quality for hour in electricity.yesterday.hours[:7]] == ["estimated"] * 6 + ["measured"]
+        assert (electricity.yesterday.quality, electricity.yesterday.usage_estimated) == ("mixed", 600)
+        assert electricity.month_cost == 38_205
+        assert electricity.yesterday.revised_at == "2026-06-03T20:30:05.000Z"
+        assert electricity.yesterday.revised_reason == "late data"
+
+    def test_has_a_word_for_each_quality(self) -> None:
+        words = {quality.word for quality in Quality}
+
+        assert set(get_args(shapes.HourQuality)) == words
+        assert set(get_args(shapes.FigureQuality)) == {*words, MIXED}
 
     def test_of_an_unknown_user_is_404(self, get: Get) -> None:
         assert problem(get("/api/v1/households/10000043"))["status"] == 404
@@ -185,6 +232,25 @@ class TestHealth:
 
         assert problem(get("/readyz"))["status"] == 503
 
+    def test_asked_at_once_is_one_question_to_each_store(self, live, truth):
+        asked = 0
+
+        async def slow_ping() -> None:
+            nonlocal asked
+            asked += 1
+            await asyncio.sleep(0.01)
+
+        live.ping = slow_ping
+        lookup = Lookup(live, truth, lambda: NOW)
+
+        async def many() -> list[dict[str, StoreState]]:
+            return await asyncio.gather(*(lookup.states() for _ in range(50)))
+
+        answers = asyncio.run(many())
+
+        assert asked == 1
+        assert answers == [{"redis": "ok", "mysql": "ok"}] * 50
+
 
 class TestOpenApi:
     def test_refers_to_schemas_it_holds(self, get: Get) -> None:
@@ -194,6 +260,32 @@ class TestOpenApi:
         referred = {part.split('"')[0] for part in answer.text.split("#/components/schemas/")[1:]}
         assert referred <= set(schemas)
 
+    def test_describes_every_parameter_and_every_error(self, get: Get) -> None:
+        for path, methods in get("/api/v1/openapi.json").json()["paths"].items():
+            for route in methods.values():
+                for parameter in route.get("parameters", []):
+                    assert parameter.get("description") or "$ref" in parameter["schema"], (path, parameter)
+                errors = {status: told for status, told in route["responses"].items() if status >= "400"}
+                assert path in ("/healthz", "/api/v1/openapi.json") or errors, path
+                assert all("application/problem+json" in told["content"] for told in errors.values()), path
+                if route["x-policy"]["scoped"]:
+                    assert {"401", "403", "404", "422", "429", "503"} <= set(errors), path
+
+    def test_has_an_example_of_every_text_and_number(self, get: Get) -> None:
+        schemas = get("/api/v1/openapi.json").json()["components"]["schemas"]
+        said_by_itself = {"boolean", "null", "array", "object"}
+
+        bare = [
+            (name, member)
+            for name, schema in schemas.items()
+            for member, shape in schema.get("properties", {}).items()
+            for kind in shape.get("anyOf", [shape])
+            if kind.get("type", "object") not in said_by_itself
+            and not {"examples", "enum", "const", "$ref", "example"} & {*shape, *kind}
+        ]
+
+        assert bare == []
+
     def test_describes_every_route(self, get: Get) -> None:
         for path, methods in get("/api/v1/openapi.json").json()["paths"].items():
             for route in methods.values():
@@ -202,7 +294,7 @@ class TestOpenApi:
 
 
 class TestPages:
-    @pytest.mark.parametrize("path", ["/", "/household/10000042"])
+    @pytest.mark.parametrize("path", ["/", "/household/10000042", "/login"])
     def test_hold_no_inline_script_or_style(self, get: Get, path: str) -> None:
         page = get(path).text
 

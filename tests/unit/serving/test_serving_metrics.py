@@ -5,11 +5,20 @@ import re
 
 import httpx
 import pytest
-from serving_builders import USER_ID, InMemoryLive, InMemoryTruth, Meter, a_household, instant
+from serving_builders import (
+    USER_ID,
+    InMemoryLive,
+    InMemoryTruth,
+    Meter,
+    a_household,
+    an_access,
+    instant,
+    logged_in,
+)
 
+from infra.contracts.durations import DAY_MS
 from serving.app import build
 from serving.metrics import PATH, STATIC, UNMATCHED
-from serving.registers import DAY_MS
 from tests.support.metrics import assert_fit, samples_of, value
 
 START = instant("2026-06-01T00:00")
@@ -32,13 +41,13 @@ def truth():
 @pytest.fixture
 def after(live, truth):
     """Ask for some paths, then return what one scrape tells, as text."""
-    app = build(live, truth, lambda: NOW)
+    app = build(live, truth, an_access(lambda: NOW), lambda: NOW)
 
     async def ask(*paths):
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with (
             app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=transport, base_url="http://test") as client,
+            httpx.AsyncClient(transport=transport, base_url="http://test", headers=logged_in(NOW)) as client,
         ):
             for path in paths:
                 await client.get(path)
@@ -65,7 +74,7 @@ class TestRequests:
         assert requests(after(HOUSEHOLD), TEMPLATE, 500) == 1
 
     def test_of_any_other_path_share_one_series(self, after):
-        text = after("/nowhere/1", "/nowhere/2", "/pages/none.js", "/pages/style.css")
+        text = after("/nowhere/1", "/nowhere/2", "/pages/any/none.js", "/pages/any/style.css")
 
         assert requests(text, UNMATCHED, 404) == 2
         assert requests(text, STATIC, 404) == 1
@@ -119,4 +128,4 @@ class TestAnswers:
 
 class TestEndpoint:
     def test_is_no_part_of_the_public_api(self, live, truth):
-        assert PATH not in build(live, truth, lambda: NOW).openapi()["paths"]
+        assert PATH not in build(live, truth, an_access(lambda: NOW), lambda: NOW).openapi()["paths"]

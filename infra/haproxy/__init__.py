@@ -1,0 +1,1 @@
+"""The local load balancer before the serving processes."""

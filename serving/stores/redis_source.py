@@ -1,0 +1,155 @@
+"""Live state out of Redis, a trip for all who wait; and what processes share: limits, revoked tokens."""
+
+import asyncio
+import contextlib
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+import redis.asyncio
+from redis.exceptions import RedisError
+
+from infra.contracts.live_state import (
+    REGIONS_KEY,
+    LiveState,
+    RegionUse,
+    decode_live_state,
+    decode_load,
+    decode_region,
+    live_key,
+    load_key,
+    region_key,
+)
+from infra.contracts.utility import Utility
+from serving.access.identity import OwnedUser
+from serving.access.limits import MINUTE_US, Grant, SharedAway
+from serving.access.revocation import NEWS_MAX, REVOKED_MAX, RevocationsAway, Revoked, RevokedNews
+from serving.access.tokens import LIFETIME_S_MAX
+from serving.figures.load import Course
+from serving.stores.sources import Guard, StoreAway
+from serving.stores.together import Together
+
+CONNECTIONS_MAX = 32
+REVOKED_KEY = "revoked"
+REVOKE = (pathlib.Path(__file__).parent / "revoke.lua").read_text()
+USERS_A_TRIP_MAX = 64
+TRIPS_UNDER_WAY_MAX = 2
+RATE_LIMIT = (pathlib.Path(__file__).parent / "rate_limit.lua").read_text()
+
+
+class RedisSource:
+    """Reads live state. Holds at most CONNECTIONS_MAX connections; a question waits for one in its time."""
+
+    def __init__(self, url: str, timeout_ms: int, now: Callable[[], int]) -> None:
+        pool = redis.asyncio.BlockingConnectionPool.from_url(
+            url,
+            max_connections=CONNECTIONS_MAX,
+            timeout=timeout_ms / 1000,
+            socket_timeout=timeout_ms / 1000,
+            socket_connect_timeout=timeout_ms / 1000,
+        )
+        self._client: Any = redis.asyncio.Redis(connection_pool=pool)
+        self._pool = pool
+        self._together = Together(self._hashes, USERS_A_TRIP_MAX, TRIPS_UNDER_WAY_MAX)
+        self._rate_limit = self._client.register_script(RATE_LIMIT)
+        self._revoke = self._client.register_script(REVOKE)
+        self._guard = Guard("Redis", timeout_ms, now, (RedisError,))
+        # Of its own: a server that lets us read and not count must not look away to those who read.
+        self._limit_guard = Guard("Redis (rate limits)", timeout_ms, now, (RedisError,))
+
+    async def live_state(self, user: OwnedUser) -> LiveState | None:
+        """See `LiveSource.live_state`; state that breaks its contract is no better than a store away."""
+        fields = await self._together.ask(live_key(user.user_id))
+        if not fields:
+            return None
+        if isinstance(fields, Exception):
+            raise StoreAway(f"live state cannot be read (user {user.user_id})") from fields
+        try:
+            return decode_live_state(fields)
+        except (KeyError, IndexError, ValueError) as error:
+            raise StoreAway(f"live state is malformed (user {user.user_id})") from error
+
+    async def _hashes(self, keys: Sequence[str]) -> list[Mapping[bytes, bytes] | Exception]:
+        """Return each key's hash, or why that one alone cannot be read."""
+        pipeline = self._client.pipeline(transaction=False)
+        for key in keys:
+            pipeline.hgetall(key)
+        found: list[Mapping[bytes, bytes] | Exception] = await self._guard.ask(
+            lambda: pipeline.execute(raise_on_error=False)
+        )
+        return found
+
+    async def regions(self) -> Mapping[str, Mapping[Utility, RegionUse]]:
+        """See `LiveSource.regions`."""
+        return await self._guard.ask(self._regions)
+
+    async def take(self, subject: str, wanted: int, per_minute: int) -> Grant:
+        """See `limits.SharedBuckets.take`."""
+        arguments = (wanted, per_minute, MINUTE_US // per_minute)
+        try:
+            taken, wait_us = await self._limit_guard.ask(
+                lambda: self._rate_limit(keys=[f"rate:{subject}"], args=arguments)
+            )
+        except StoreAway as error:
+            raise SharedAway from error
+        return Grant(taken, wait_us)
+
+    async def revoke(self, revoked: Sequence[Revoked]) -> None:
+        """See `revocation.SharedRevocations.revoke`."""
+        entries: list[str] = [f"{one.expires_at}:{one.token_id}" for one in revoked]
+        arguments: list[int | str] = [LIFETIME_S_MAX * 1_000_000, REVOKED_MAX, *entries]
+        try:
+            await self._limit_guard.ask(lambda: self._revoke(keys=[REVOKED_KEY], args=arguments))
+        except StoreAway as error:
+            raise RevocationsAway from error
+
+    async def revoked_since(self, place: int) -> RevokedNews:
+        """See `revocation.SharedRevocations.revoked_since`; a list of another form is none."""
+        try:
+            found, held = await self._limit_guard.ask(lambda: self._revoked_since(place))
+            entries = [(entry.decode().partition(":"), int(score)) for entry, score in found]
+            revoked = [Revoked(token_id, int(expires_at)) for (expires_at, _, token_id), _ in entries]
+        except (StoreAway, ValueError) as error:
+            raise RevocationsAway from error
+        return RevokedNews(revoked, entries[-1][1] if entries else place, held)
+
+    async def loads(self) -> Mapping[str, Course]:
+        """See `LiveSource.loads`; courses that break their contract are no better than a store away."""
+        found = await self._guard.ask(self._loads)
+        try:
+            # The courses of a whole country take a while to decode.
+            return await asyncio.to_thread(
+                lambda: {code: decode_load(packed) for code, packed in found.items()}
+            )
+        except ValueError as error:
+            raise StoreAway("load is malformed") from error
+
+    async def ping(self) -> None:
+        """See `LiveSource.ping`."""
+        await self._guard.ask(self._client.ping)
+
+    async def close(self) -> None:
+        """See `LiveSource.close`."""
+        with contextlib.suppress(RedisError, OSError):
+            await self._client.aclose()
+            await self._pool.disconnect()
+
+    async def _loads(self) -> dict[str, bytes]:
+        codes = sorted(code.decode() for code in await self._client.smembers(REGIONS_KEY))
+        found = await self._client.mget([load_key(code) for code in codes]) if codes else []
+        return {code: packed for code, packed in zip(codes, found, strict=True) if packed}
+
+    async def _revoked_since(self, place: int) -> list[Any]:
+        pipeline = self._client.pipeline(transaction=True)
+        pipeline.zrangebyscore(REVOKED_KEY, f"({place}", "+inf", 0, NEWS_MAX, withscores=True)
+        pipeline.zcard(REVOKED_KEY)
+        return cast("list[Any]", await pipeline.execute())
+
+    async def _regions(self) -> dict[str, Mapping[Utility, RegionUse]]:
+        codes = sorted(code.decode() for code in await self._client.smembers(REGIONS_KEY))
+        pipeline = self._client.pipeline(transaction=False)
+        for code in codes:
+            pipeline.hgetall(region_key(code))
+        return {
+            code: decode_region(fields) for code, fields in zip(codes, await pipeline.execute(), strict=True)
+        }

@@ -1,0 +1,83 @@
+"""Questions about single users that go to a store together, as many as came while it was being asked.
+
+One question alone goes at once. Under load those that wait for an answer under way share the next round trip,
+its statement and its thread, so that each costs less the more there are.
+"""
+
+import asyncio
+import collections
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key")
+Found = TypeVar("Found")
+Asked = list[tuple[Key, asyncio.Future[Found]]]
+
+
+class Together(Generic[Key, Found]):
+    """Collects keys; `ask` is given some and returns what was found for each, in their order.
+
+    At most `under_way_max` questions are under way at a time, each of at most `keys_max` keys.
+    """
+
+    def __init__(
+        self, ask: Callable[[Sequence[Key]], Awaitable[Sequence[Found]]], keys_max: int, under_way_max: int
+    ) -> None:
+        self._ask = ask
+        self._keys_max = keys_max
+        self._under_way_max = under_way_max
+        self._waiting: collections.deque[tuple[Key, asyncio.Future[Found]]] = collections.deque()
+        self._under_way = 0
+        self._tasks: set[asyncio.Task[None]] = set()  # the event loop alone would forget them
+
+    def ask(self, key: Key) -> asyncio.Future[Found]:
+        """Return what will be found for a key, or whatever `ask` raises.
+
+        Whoever waits for a question that fails fails with it: its store would keep the next ones waiting too.
+        """
+        future: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
+        self._waiting.append((key, future))
+        if self._under_way < self._under_way_max:
+            self._under_way += 1
+            task = asyncio.get_running_loop().create_task(self._go())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return future
+
+    async def _go(self) -> None:
+        # In one breath with the last look at who waits: nobody comes between and finds it still under way.
+        try:
+            while asked := self._next():
+                await self._answer(asked)
+        finally:
+            self._under_way -= 1
+
+    async def _answer(self, asked: Asked[Key, Found]) -> None:
+        try:
+            found = await self._ask([key for key, _ in asked])
+        except Exception as error:
+            self._fail(asked, error)
+            return
+        except BaseException:
+            for _, future in (*asked, *self._waiting):
+                future.cancel()
+            self._waiting.clear()
+            raise
+        for (_, future), one in zip(asked, found, strict=True):
+            if not future.done():
+                future.set_result(one)
+
+    def _next(self) -> Asked[Key, Found]:
+        """Take the keys of the next question; those who gave up meanwhile are left out."""
+        asked: Asked[Key, Found] = []
+        while self._waiting and len(asked) < self._keys_max:
+            key, future = self._waiting.popleft()
+            if not future.done():
+                asked.append((key, future))
+        return asked
+
+    def _fail(self, asked: Asked[Key, Found], error: Exception) -> None:
+        for _, future in (*asked, *self._waiting):
+            if not future.done():
+                future.set_exception(error)
+        self._waiting.clear()

@@ -1,0 +1,103 @@
+"""Limits of the wire, which the server itself has none of: how long a request's head may be, and may take."""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_BYTES_MAX = 32 * 1024
+REQUEST_S_MAX = 15  # a head and its body are sent within
+TOO_LARGE = (
+    b"431 Request Header Fields Too Large",
+    b'{"type":"urn:meterbeat:problem:request-header-fields-too-large","title":"Request Header Fields Too '
+    b'Large","status":431,"detail":"address and header fields exceed 32768 bytes"}',
+)
+MALFORMED = (
+    b"400 Bad Request",
+    b'{"type":"urn:meterbeat:problem:bad-request","title":"Bad Request","status":400,'
+    b'"detail":"this is no request of HTTP/1.1"}',
+)
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """A connection whose requests have bounded heads and do not dawdle."""
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._head_bytes = self._unread_bytes = 0
+        self._in_head = True
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, unless the head has become too long."""
+        self._unread_bytes += len(data)
+        super().data_received(data)
+        # The parser keeps a field until it is whole, and tells of none before.
+        if self._in_head and self._unread_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
+            self._refuse(*TOO_LARGE)
+
+    def on_message_begin(self) -> None:
+        """Begin a request's head."""
+        super().on_message_begin()
+        self._head_bytes, self._in_head = 0, True
+        if self._deadline is None:
+            self._wait()
+
+    def on_url(self, url: bytes) -> None:
+        """Count a part of the address."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Count a header field."""
+        self._count(len(name) + len(value) + len(b": \r\n"))
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """End a request's head."""
+        self._unread_bytes, self._in_head = 0, False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """End a request: what comes next is a head again."""
+        self._stop_waiting()
+        self._unread_bytes, self._in_head = 0, True
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what the parser gave up on, by our own limit or its own rules."""
+        del msg
+        self._refuse(*(TOO_LARGE if self._head_bytes > HEAD_BYTES_MAX else MALFORMED))
+
+    def _count(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > HEAD_BYTES_MAX:
+            raise ValueError("a request's head is too long")
+
+    def _wait(self) -> None:
+        self._deadline = self.loop.call_later(REQUEST_S_MAX, self._give_up)
+
+    def _stop_waiting(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _give_up(self) -> None:
+        self.transport.close()
+
+    def _refuse(self, status: bytes, document: bytes) -> None:
+        self.transport.write(
+            b"HTTP/1.1 %s\r\ncontent-type: application/problem+json\r\ncache-control: no-store\r\n"
+            b"connection: close\r\ncontent-length: %d\r\n\r\n%s" % (status, len(document), document)
+        )
+        self.transport.close()

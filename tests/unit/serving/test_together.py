@@ -1,0 +1,87 @@
+"""Questions that come while one is under way share the next one; each gets its own answer, or the failure."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serving.stores.together import Together
+
+
+class Store:
+    """Answers when it is let, and remembers what it was asked together."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[int]] = []
+        self.failing = False
+        self.let = asyncio.Event()
+
+    async def ask(self, keys):
+        self.asked.append(list(keys))
+        await self.let.wait()
+        if self.failing:
+            raise ConnectionError("away")
+        return [-key for key in keys]
+
+
+class TestTogether:
+    def test_one_alone_goes_at_once_and_the_rest_share(self):
+        async def run():
+            store = Store()
+            together = Together(store.ask, keys_max=3, under_way_max=1)
+            answers = [together.ask(key) for key in range(6)]
+            await asyncio.sleep(0)
+            assert store.asked == [[0, 1, 2]]
+            store.let.set()
+            assert await asyncio.gather(*answers) == [0, -1, -2, -3, -4, -5]
+            return store.asked
+
+        assert asyncio.run(run()) == [[0, 1, 2], [3, 4, 5]]
+
+    def test_who_gives_up_is_not_asked_for(self):
+        async def run():
+            store = Store()
+            together = Together(store.ask, keys_max=1, under_way_max=1)
+            answers = [together.ask(key) for key in range(3)]
+            await asyncio.sleep(0)
+            answers[1].cancel()
+            store.let.set()
+            await asyncio.wait(answers)
+            return store.asked, answers[2].result()
+
+        assert asyncio.run(run()) == ([[0], [2]], -2)
+
+    def test_those_who_wait_for_a_store_that_fails_fail_with_it_and_later_ones_ask_anew(self):
+        async def run():
+            store = Store()
+            store.failing = True
+            together = Together(store.ask, keys_max=1, under_way_max=1)
+            answers = [together.ask(key) for key in range(3)]
+            await asyncio.sleep(0)
+            store.let.set()
+            for answer in answers:
+                with pytest.raises(ConnectionError):
+                    await answer
+            store.failing = False
+            assert await together.ask(7) == -7
+            return store.asked
+
+        assert asyncio.run(run()) == [[0], [7]]
+
+    @given(st.lists(st.integers(0, 50)), st.integers(1, 5), st.integers(1, 3))
+    def test_everybody_gets_their_own_within_the_limits(self, keys, keys_max, under_way_max):
+        under_way = []
+
+        async def ask(asked):
+            under_way.append(len(asked))
+            assert len(asked) <= keys_max and len(under_way) <= under_way_max
+            await asyncio.sleep(0)
+            under_way.pop()
+            return [key * 2 for key in asked]
+
+        async def run():
+            together = Together(ask, keys_max, under_way_max)
+            return await asyncio.gather(*(together.ask(key) for key in keys))
+
+        assert asyncio.run(run()) == [key * 2 for key in keys]
