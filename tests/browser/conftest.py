@@ -7,7 +7,6 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-import shutil
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from batch.__main__ import database_of
 from infra.mysql import server
 from tests.browser.browser_seen import Seen, windows
 from tests.browser.browser_world import EVE, World
+from tests.support.chromium import chromium
 from tests.support.services import Platform, running_platform
 
 PORT_BASE = 26_000
@@ -37,7 +37,6 @@ CHANGES: dict[
     "serving_processes": 1,
     "serving_rate_limit_per_minute": 100_000,
 }
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
 @dataclasses.dataclass
@@ -118,9 +117,7 @@ def _wait_until_ready(url: str, log: pathlib.Path) -> None:
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """The system's Chromium without a window."""
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None:
-        pytest.fail("no Chromium is found for the pages' tests: `apt-get install chromium`")
+    found = chromium()
     # Root has no sandbox to go into.
     expect.set_options(timeout=SEEN_MS_MAX)
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
