@@ -6,11 +6,13 @@ import logging
 from collections.abc import AsyncIterator, Callable
 
 from fastapi import Depends, FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.access.policy import denied_without_policy
 from serving.access.session import Access
 from serving.api import data, health, households, openapi, regions, session
 from serving.api import live as live_updates
+from serving.api.answers import JSON, NOT_KEPT
 from serving.live_feed import Feeds
 from serving.lookups.lookup import Lookup
 from serving.lookups.operations import LetterSource, MetricsSource, NoLetters, NoMetrics
@@ -30,6 +32,23 @@ DESCRIPTION = (
 )
 
 
+class Application(FastAPI):
+    """The framework, behind a front of our own that every request passes first.
+
+    The framework would put its own layers before those of ours, and most requests need none of them.
+    """
+
+    front: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take a request, or the beginning and end of the process."""
+        await self.front(scope, receive, send)
+
+    async def framework(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take what the front leaves to the framework."""
+        await super().__call__(scope, receive, send)
+
+
 def build(
     live: LiveSource,
     truth: TruthSource,
@@ -38,7 +57,7 @@ def build(
     drain: Drain | None = None,
     stream: MetricsSource | None = None,
     letters: LetterSource | None = None,
-) -> FastAPI:
+) -> Application:
     """Return the application over two sources; `now` tells ms since 1970. Closes both sources at its end.
 
     `drain` is how it hears that the process is about to end; without `stream` and `letters` operations tell
@@ -65,7 +84,7 @@ def build(
         await truth.close()
         await letters.close()
 
-    app = FastAPI(
+    app = Application(
         title="Meterbeat",
         version="1",
         description=DESCRIPTION,
@@ -80,7 +99,8 @@ def build(
     )
     app.state.access = access
     problems.install(app)
-    of_households = households.routes(lookup, metrics.answered)
+    answer = households.answer(lookup, metrics.answered)
+    of_households = households.routes(answer)
     for router in (
         of_households,
         # Before the regions by code, of which its path would be one.
@@ -93,11 +113,10 @@ def build(
     ):
         app.include_router(router)
     page_files.add(app)
-    app.add_middleware(ShortWay, route=of_households.routes[0], application=app)
-    app.add_middleware(Headers, secure=access.cookie_secure)
-    app.add_middleware(ClosingConnections, drain=drain)
-    app.add_middleware(Measured, requested=metrics.requested)
-    app.add_middleware(ForwardedClients)
+    headed = Headers(ForwardedClients(app.framework), secure=access.cookie_secure)
+    kept = {**NOT_KEPT, "Content-Type": JSON}
+    short = ShortWay(headed, app, of_households.routes[0], answer, kept)
+    app.front = Measured(ClosingConnections(short, drain), metrics.requested)
     return app
 
 

@@ -1,9 +1,8 @@
 """What serving tells Prometheus. No label holds what a caller sent: routes are templates, never paths."""
 
-import contextlib
 import datetime
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -110,21 +109,32 @@ class ServingMetrics:
         if redis or mysql:
             self._by_sources[redis, mysql].inc()
 
-    @contextlib.contextmanager
-    def asked(self, store: Store, question: Question) -> Iterator[None]:
+    def asked(self, store: Store, question: Question) -> "Asked":
         """Time a question to a store; one that finds it away counts as a failure."""
-        durations, failures = self._by_question[store, question]
-        began = time.perf_counter()
-        try:
-            yield
-        except StoreAway:
-            failures.inc()
-            raise
-        durations.observe(time.perf_counter() - began)
+        return Asked(*self._by_question[store, question])
 
     async def show(self, _: Request) -> Response:
         """Answer a scrape."""
         return Response(generate_latest(self.registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+class Asked:
+    """The time of one question, from entering to leaving."""
+
+    __slots__ = ("_began", "_durations", "_failures")
+
+    def __init__(self, durations: Histogram, failures: Counter) -> None:
+        self._durations, self._failures = durations, failures
+        self._began = 0.0
+
+    def __enter__(self) -> None:
+        self._began = time.perf_counter()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._durations.observe(time.perf_counter() - self._began)
+        elif issubclass(kind, StoreAway):
+            self._failures.inc()
 
 
 class Measured:

@@ -14,6 +14,7 @@ from infra.settings import Settings
 TEMPLATE = pathlib.Path(__file__).with_name("haproxy.cfg")
 CONNECTIONS_MAX = 4_000
 CONNECTIONS_AN_ADDRESS_MAX = 512
+REQUESTS_A_PROCESS = 16  # at a time, where another process has what is beyond
 CONNECTIONS_A_PROCESS_MAX = 1_500  # live streams are most of them; see serving/live_feed.py
 URL_CHARS_MAX = 2_048
 BODY_BYTES_MAX = 65_536
@@ -48,7 +49,12 @@ def configuration(
     folder: pathlib.Path, address: str, processes: Sequence[tuple[str, pathlib.Path]], forwarded_by: str = ""
 ) -> str:
     """Return HAProxy's configuration; `forwarded_by`: with commas, proxies whose X-Forwarded-For is kept."""
-    servers = [f'    server {name} "unix@{path}" check' for name, path in processes]
+    most = [REQUESTS_A_PROCESS] * (len(processes) - 1) + [CONNECTIONS_A_PROCESS_MAX]
+    servers = [
+        f'    server {name} "unix@{path}" check maxconn {requests}'
+        for (name, path), requests in zip(processes, most, strict=True)
+    ]
+    tracking = [f'    server {name} "unix@{path}" track serving/{name}' for name, path in processes]
     proxies = [proxy.strip() for proxy in forwarded_by.split(",") if proxy.strip()]
     believed = ["0.0.0.0/0", "::/0"] if "*" in proxies else proxies
     return string.Template(TEMPLATE.read_text()).substitute(
@@ -65,6 +71,7 @@ def configuration(
         headers_read_max=HEADERS_READ_MAX,
         unless_believed=f" unless {{ src {' '.join(believed)} }}" if believed else "",
         servers="\n".join(servers),
+        tracking_servers="\n".join(tracking),
     )
 
 

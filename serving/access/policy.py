@@ -152,6 +152,20 @@ def _owned(identity: Identity, user_id: str) -> OwnedUser | None:
     return owned
 
 
+def own_household(access: Access, scope: Scope, user_id: str) -> tuple[Identity, OwnedUser] | None:
+    """Return who asks and the user, where a household plainly asks for itself, and let that through.
+
+    None where it is anything else, which the route's guard has an answer for.
+    """
+    identity = access.household(scope)
+    user = owned_by(identity, user_id) if identity else None
+    if identity is None or user is None:
+        return None
+    _note(scope, OWN_HOUSEHOLD)
+    scope["state"]["identity"] = identity
+    return identity, user
+
+
 def _note(scope: Scope, policy: Policy) -> None:
     scope.setdefault("state", {})["policy"] = policy
 

@@ -5,10 +5,13 @@ import re
 import urllib.parse
 
 from fastapi import Request, Response
+from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
+from starlette.types import Scope
 
 from serving.access.identity import Identity, Role
 from serving.access.limits import Limits
-from serving.access.origin import sent_from_elsewhere
+from serving.access.origin import SAFE_METHODS, sent_from_elsewhere
 from serving.access.refusal import Refusal, forbidden, unauthenticated
 from serving.access.revocation import Revocations, Revoked
 from serving.access.tokens import Tokens
@@ -47,7 +50,7 @@ class Access:
         :raises Refusal: where the request does not prove it, or they asked too often.
         """
         try:
-            identity = self.check(_token(request, self.cookie))
+            identity = self.check(_token(request.headers, self.cookie))
         except Refusal:
             await self.limits.attempted(address_of(request))
             raise
@@ -63,10 +66,18 @@ class Access:
         self.revocations.refuse(identity)
         return identity
 
+    def household(self, scope: Scope) -> Identity | None:
+        """Return the household that asks; None where nobody proves to be one: `admit` answers for that."""
+        try:
+            identity = self.check(_token(Headers(scope=scope), self.cookie))
+        except Refusal:
+            return None
+        return identity if identity.role is Role.HOUSEHOLD else None
+
     async def end(self, request: Request) -> None:
         """Take back the token of a request, if it has one that is valid."""
         try:
-            identity = self.check(_token(request, self.cookie))
+            identity = self.check(_token(request.headers, self.cookie))
         except Refusal:
             return
         await self.limits.asked(identity)
@@ -77,6 +88,8 @@ class Access:
 
         :raises Refusal: 403 where it may.
         """
+        if request.method in SAFE_METHODS:
+            return
         by_cookie = "authorization" not in request.headers and self.cookie in request.cookies
         if sent_from_elsewhere(request.method, request.headers, by_cookie=by_cookie):
             raise forbidden("cross-site", "this was sent by another site's page, or does not say by which")
@@ -131,14 +144,14 @@ def login_instead_of(request: Request) -> Refusal:
     return Refusal(303, "login-first", "Log in first", "log in to see this page", {"Location": place})
 
 
-def _token(request: Request, cookie: str) -> str:
+def _token(headers: Headers, cookie: str) -> str:
     """Return the token of a request, which a header carries before a cookie does.
 
     :raises Refusal: where there is none.
     """
-    header = request.headers.get("authorization")
+    header = headers.get("authorization")
     if header is None:
-        token = request.cookies.get(cookie, "")
+        token = cookie_parser("; ".join(headers.getlist("cookie"))).get(cookie, "")
     else:
         scheme, _, token = header.partition(" ")
         token = token.strip() if scheme.lower() == "bearer" else ""

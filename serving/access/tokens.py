@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jwt
+from jwt.algorithms import HMACAlgorithm
 
 from infra.contracts.durations import HOUR_S
 from infra.contracts.heartbeat import USER_ID_MAX, USER_ID_MIN
@@ -22,7 +23,20 @@ LIFETIME_S_MAX = 31 * 24 * HOUR_S
 TOKEN_CHARS_MAX = 512  # ours have about 300
 NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
 TOKEN_ID = re.compile(r"[A-Za-z0-9_-]{16}")
+ROLES = frozenset(Role)
 LEEWAY_S = 30  # clocks of machines that issue and check differ by less
+
+
+class _LoadedKeys(HMACAlgorithm):
+    """HS256 by keys that keys.py holds to their form: the library searches them for a PEM at each token."""
+
+    def prepare_key(self, key: str | bytes) -> bytes:
+        """Return the key."""
+        return key if isinstance(key, bytes) else super().prepare_key(key)
+
+
+jwt.unregister_algorithm(ALGORITHM)
+jwt.register_algorithm(ALGORITHM, _LoadedKeys(HMACAlgorithm.SHA256))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +117,7 @@ def _identity(claims: dict[str, Any]) -> Identity:
     """Return what claims say, held to their types and to each other."""
     role, user_id, expires_at = claims["role"], claims.get("user_id"), claims["exp"]
     texts = (claims["sub"], role, claims["jti"])
-    if not all(isinstance(text, str) for text in texts) or role not in set(Role):
+    if not all(isinstance(text, str) for text in texts) or role not in ROLES:
         raise _invalid()
     if not TOKEN_ID.fullmatch(claims["jti"]):
         raise _invalid()

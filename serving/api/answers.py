@@ -11,13 +11,14 @@ from serving.render import household as render
 from serving.web import problems
 
 PREFIX = "/api/v1"
+JSON = "application/json"
+# It holds what is true at this moment.
+NOT_KEPT = {"Cache-Control": "no-store"}
 
 
 def json_answer(document: render.Json) -> Response:
-    """Return an answer that nobody keeps: it holds what is true at this moment."""
-    return Response(
-        orjson.dumps(document), headers={"Cache-Control": "no-store"}, media_type="application/json"
-    )
+    """Return an answer that nobody keeps."""
+    return Response(orjson.dumps(document), headers=NOT_KEPT, media_type=JSON)
 
 
 def tagged_answer(request: Request, document: render.Json, volatile: Sequence[str] = ("as_of",)) -> Response:
@@ -31,7 +32,7 @@ def tagged_answer(request: Request, document: render.Json, volatile: Sequence[st
     headers = {"ETag": f'W/"{digest}"', "Cache-Control": "private, no-cache"}
     if _matches(request.headers.get("if-none-match", ""), digest):
         return Response(status_code=304, headers=headers)
-    return Response(orjson.dumps(document), headers=headers, media_type="application/json")
+    return Response(orjson.dumps(document), headers=headers, media_type=JSON)
 
 
 def _matches(if_none_match: str, digest: str) -> bool:

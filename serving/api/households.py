@@ -1,18 +1,33 @@
 """One household."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
+import orjson
 from fastapi import APIRouter, Response
 
+from serving.access.identity import OwnedUser
 from serving.access.policy import OWN_HOUSEHOLD, Owned, guarded
 from serving.api import shapes
-from serving.api.answers import PREFIX, described, json_answer
+from serving.api.answers import JSON, NOT_KEPT, PREFIX, described
 from serving.lookups.lookup import HouseholdAnswer, Lookup
 from serving.render import household as render
 
+Answer = Callable[[OwnedUser], Awaitable[bytes]]
 
-def routes(lookup: Lookup, answered: Callable[[HouseholdAnswer], None]) -> APIRouter:
-    """Return the routes of a household; `answered` hears of every one answered for."""
+
+def answer(lookup: Lookup, answered: Callable[[HouseholdAnswer], None]) -> Answer:
+    """Return what answers for a household, as JSON; `answered` hears of every one answered for."""
+
+    async def of_household(user: OwnedUser) -> bytes:
+        found = await lookup.household(user)
+        answered(found)
+        return orjson.dumps(render.household(found))
+
+    return of_household
+
+
+def routes(answer: Answer) -> APIRouter:
+    """Return the routes of a household."""
     router = APIRouter(prefix=PREFIX, tags=["households"], responses=described(401, 403, 429, 500, 503))
 
     @router.get(
@@ -26,8 +41,6 @@ def routes(lookup: Lookup, answered: Callable[[HouseholdAnswer], None]) -> APIRo
         **guarded(OWN_HOUSEHOLD),
     )
     async def household(user: Owned) -> Response:
-        answer = await lookup.household(user)
-        answered(answer)
-        return json_answer(render.household(answer))
+        return Response(await answer(user), headers=NOT_KEPT, media_type=JSON)
 
     return router

@@ -7,6 +7,7 @@ T cancels, so no heartbeat is counted twice and none is missed. The two layers n
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from infra.contracts.durations import HOUR_MS
 from infra.contracts.live_state import LiveMeter, LiveState
@@ -15,6 +16,7 @@ from infra.contracts.utility import UTILITIES, Utility
 from serving.figures.figure import STALE_MS, Figure, judged_now
 from serving.figures.local_days import LocalDay, days_at, local_time
 from serving.figures.plain_hours import NOTHING_YET, PlainHours, nothing_after, plain_total
+from serving.figures.plain_meter import PlainDay, plain_meter
 from serving.figures.registers import MeterRegisters, Register
 from serving.figures.truth import Layer, Revision, Truth
 
@@ -39,8 +41,7 @@ class Household:
     currency: str | None = None
 
 
-@dataclasses.dataclass(frozen=True)
-class DayUsage:
+class DayUsage(NamedTuple):
     """A local day's usage; `hours` matches the day's hours one by one.
 
     `revision` is the latest of any row that covers the day, counted or not.
@@ -52,8 +53,7 @@ class DayUsage:
     revision: Revision | None = None
 
 
-@dataclasses.dataclass(frozen=True)
-class UtilityView:
+class UtilityView(NamedTuple):
     """One utility of a household. `live` is None where nothing is known of now.
 
     `month_cost` is the energy of the local month up to T in micro-cents, None where that is not published.
@@ -68,8 +68,7 @@ class UtilityView:
     month_cost: int | None = None
 
 
-@dataclasses.dataclass(frozen=True)
-class HouseholdView:
+class HouseholdView(NamedTuple):
     """What a page or a caller is told of one household at one instant."""
 
     user_id: int
@@ -87,10 +86,9 @@ def view(
     :raises zoneinfo.ZoneInfoNotFoundError: where the household's zone is none.
     """
     meters = live_state.meters if live_state else {}
+    days = days_at(now_ms, household.zone)
     utilities = {
-        utility: _utility_view(
-            MeterRegisters(truth, utility, meters.get(utility)), meters.get(utility), household.zone, now_ms
-        )
+        utility: _utility_view(truth, utility, meters.get(utility), days, household.zone, now_ms)
         for utility in UTILITIES
     }
     return HouseholdView(user_id, now_ms, household, truth.truth_until, utilities)
@@ -170,20 +168,33 @@ def _unknown(start: int, end: int, gap: str) -> Figure:
     return Figure(None, start, end, complete=False, gap=gap)
 
 
-def _utility_view(registers: MeterRegisters, live: LiveMeter | None, zone: str, now_ms: int) -> UtilityView:
-    today, yesterday = days_at(now_ms, zone)
+def _utility_view(
+    truth: Truth, utility: Utility, live: LiveMeter | None, days: Sequence[LocalDay], zone: str, now_ms: int
+) -> UtilityView:
+    today, yesterday = days
+    meter = plain_meter(truth, utility, live)
+    hours = (meter.day(today.start, today.end), meter.day(yesterday.start, yesterday.end)) if meter else None
+    if meter and hours and hours[0] and hours[1]:
+        month_cost, known = meter.month_cost, True
+        used_today = _plain_usage(today, hours[0], zone, now_ms)
+        used_yesterday = _plain_usage(yesterday, hours[1], zone, None)
+    else:
+        registers = MeterRegisters(truth, utility, live)
+        month_cost, known = registers.month_cost, registers.known
+        used_today = _until_now(_day_usage(registers, today, zone), now_ms)
+        used_yesterday = _day_usage(registers, yesterday, zone)
+    notes = _notes(known, used_today, used_yesterday)
     age_ms = max(0, now_ms - live.sent_at) if live else None
     stale = age_ms is None or age_ms > STALE_MS
-    used_today = _until_now(_day_usage(registers, today, zone), now_ms)
-    used_yesterday = _day_usage(registers, yesterday, zone)
-    notes = _notes(registers, used_today, used_yesterday)
-    return UtilityView(live, age_ms, stale, used_today, used_yesterday, notes, registers.month_cost)
+    return UtilityView(live, age_ms, stale, used_today, used_yesterday, notes, month_cost)
+
+
+def _plain_usage(day: LocalDay, plain: PlainDay, zone: str, now_ms: int | None) -> DayUsage:
+    return DayUsage(day, plain_total(day, plain, zone, now_ms), PlainHours(day, plain, zone))
 
 
 def _day_usage(registers: MeterRegisters, day: LocalDay, zone: str) -> DayUsage:
     revision = max(registers.revisions(day.start, day.end), key=lambda one: one.at, default=None)
-    if plain := registers.plain_day(day.start, day.end):
-        return DayUsage(day, plain_total(day, plain, zone), PlainHours(day, plain, zone), revision)
     bounds = zip(day.hours, (*day.hours[1:], day.end), strict=True)
     # A day that the clock cuts at a fraction of an hour has hours that are none.
     known = registers.plain_hours(day.hours) if (day.end - day.start) % HOUR_MS == 0 else {}
@@ -205,8 +216,8 @@ def _until_now(usage: DayUsage, now_ms: int) -> DayUsage:
     return usage if total is usage.total else DayUsage(usage.day, total, usage.hours, usage.revision)
 
 
-def _notes(registers: MeterRegisters, today: DayUsage, yesterday: DayUsage) -> tuple[str, ...]:
-    if not registers.known:
+def _notes(known: bool, today: DayUsage, yesterday: DayUsage) -> tuple[str, ...]:
+    if not known:
         return ("no heartbeat of this meter is known",)
     days = (("today", today), ("yesterday", yesterday))
     return tuple(f"{word}: {usage.total.gap}" for word, usage in days if usage.total.gap)

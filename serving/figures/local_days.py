@@ -5,7 +5,7 @@ import datetime
 import functools
 import zoneinfo
 
-from infra.contracts.durations import HOUR_MS
+from infra.contracts.durations import DAY_MS, HOUR_MS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,8 +67,15 @@ def exact_local_time(instant: int, zone: str) -> str:
 
 def utc_time(instant: int) -> str:
     """Return an instant as ISO 8601 time in UTC, ending in Z, to the millisecond."""
-    moment = datetime.datetime.fromtimestamp(instant / 1000, datetime.UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    day, ms = divmod(instant, DAY_MS)
+    minutes, ms = divmod(ms, 60_000)
+    hour, minute = divmod(minutes, 60)
+    return f"{_utc_date(day)}T{hour:02}:{minute:02}:{ms // 1000:02}.{ms % 1000:03}Z"
+
+
+@functools.lru_cache(maxsize=1_024)
+def _utc_date(day: int) -> str:
+    return (datetime.date(1970, 1, 1) + datetime.timedelta(days=day)).isoformat()
 
 
 @functools.lru_cache(maxsize=1_024)

@@ -5,9 +5,9 @@ from typing import overload
 
 from infra.contracts.durations import HOUR_MS
 from infra.contracts.quality import Quality
-from serving.figures.figure import Figure
+from serving.figures.figure import STALE_MS, Figure
 from serving.figures.local_days import LocalDay, local_time
-from serving.figures.registers import PlainDay
+from serving.figures.plain_meter import PlainDay
 
 MEASURED = Quality.MEASURED.word
 NOTHING_YET = "nothing heard yet"
@@ -48,11 +48,15 @@ class PlainHours(Sequence[Figure]):
         return hash(tuple(self))
 
 
-def plain_total(day: LocalDay, plain: PlainDay, zone: str) -> Figure:
-    """Return the usage of a plain day, up to the newest register where it still runs."""
+def plain_total(day: LocalDay, plain: PlainDay, zone: str, now_ms: int | None) -> Figure:
+    """Return the usage of a plain day, up to the newest register where it still runs.
+
+    A day that runs at `now_ms` is complete if heard of just now (see `judged_now`); None: it is over.
+    """
     until = min(day.end, plain.newest_at)
     usage = sum(plain.hours) + (plain.running or 0)
-    gap = None if plain.running is None else nothing_after(until, zone)
+    heard = now_ms is not None and now_ms - until <= STALE_MS
+    gap = None if plain.running is None or heard else nothing_after(until, zone)
     return Figure(usage, day.start, until, gap is None, plain.layers(day.start, until), gap, MEASURED)
 
 

@@ -10,7 +10,6 @@ anew, and no difference across the fall means anything until the next night has 
 
 import bisect
 import itertools
-import operator
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -19,7 +18,7 @@ from infra.contracts.durations import DAY_MS, HOUR_MS
 from infra.contracts.live_state import LiveMeter
 from infra.contracts.quality import Quality
 from infra.contracts.utility import Utility
-from serving.figures.truth import ALL_MEASURED, Layer, Revision, Truth, UsageDay
+from serving.figures.truth import Layer, Revision, Truth, UsageDay
 
 
 class Register(NamedTuple):
@@ -48,24 +47,6 @@ class Cost(NamedTuple):
 
     micro: int | None
     whole: bool
-
-
-class PlainDay(NamedTuple):
-    """A day's hours from its start on, whole ones, and the one that runs, None once the day has ended.
-
-    Registers up to `truth_until` are the truth's, those after it live state's, the last as of `newest_at`.
-    """
-
-    hours: tuple[int, ...]
-    running: int | None
-    truth_until: int
-    newest_at: int
-
-    def layers(self, start: int, until: int) -> tuple[Layer, ...]:
-        """Return which layers tell the usage between two instants."""
-        if until <= self.truth_until:
-            return (Layer.TRUTH,)
-        return (Layer.LIVE,) if start > self.truth_until else (Layer.TRUTH, Layer.LIVE)
 
 
 class MeterRegisters:
@@ -136,63 +117,6 @@ class MeterRegisters:
                 if before is not None and after is not None and after >= before:
                     found[start] = after - before, Quality.MEASURED, Layer.LIVE
         return found
-
-    def plain_day(self, start: int, end: int) -> PlainDay | None:
-        """Return a local day told by whole hours of the truth and of live state, all measured; else None.
-
-        As nearly all days are. It comes to what two registers an hour do, for a small part of the work.
-        """
-        if self.newest is None or self._live is None or self._falls or start % HOUR_MS or end % HOUR_MS:
-            return None
-        newest_at, newest = self.newest
-        whole_until = min(end, newest_at - newest_at % HOUR_MS)
-        if newest.layer is not Layer.LIVE or newest_at % HOUR_MS == 0 or whole_until < start:
-            return None
-        if self._at_until is None and start <= self._until:
-            return None
-        told = self._plain_truth(start, min(whole_until, self._until)) if start < self._until else ()
-        live = self._plain_live(max(start, self._until), whole_until) if whole_until > self._until else ()
-        if told is None or live is None:
-            return None
-        hours = (*told, *live)
-        running = None
-        if whole_until < end:
-            begun = self.as_of(whole_until)
-            if begun is None or begun.first_heard_at is not None:
-                return None
-            running = newest.value - begun.value
-        return PlainDay(hours, running, self._until, newest_at)
-
-    def _plain_truth(self, start: int, end: int) -> tuple[int, ...] | None:
-        """Return the usage of the hours of [start, end) where the rows tell all, measured."""
-        first = self._first_night.first_sent_at if self._first_night else None
-        if first is not None and start <= first:
-            return None
-        found: tuple[int, ...] = ()
-        for night in range(_night_of(start), end, DAY_MS):
-            row = self._rows.get(night)
-            low, high = max(start - night, 0) // HOUR_MS, min(end - night, DAY_MS) // HOUR_MS
-            if row is None or (low == 0 and not self._continued(night)):
-                return None
-            usages = row.hours[low:high]
-            if min(usages) < 0 or row.quality[low:high] != ALL_MEASURED[low:high]:
-                return None
-            found += usages
-        return found
-
-    def _plain_live(self, start: int, end: int) -> tuple[int, ...] | None:
-        """Return the usage of the hours of [start, end) where two registers tell each."""
-        assert self._live is not None
-        # Which registers may be compared, the first two tell: the marks after them are like the second.
-        bounds = [self.as_of(at) for at in (start, min(start + HOUR_MS, end))]
-        if any(bound is None or bound.first_heard_at is not None for bound in bounds):
-            return None
-        marks = list(map(self._live.marks.get, range(start // HOUR_MS + 1, end // HOUR_MS)))
-        known = [mark + self._offset for mark in marks if mark is not None]
-        if len(known) < len(marks):
-            return None
-        values = [*(bound.value for bound in bounds if bound), *known]
-        return tuple(map(operator.sub, values[1:], values))[: (end - start) // HOUR_MS]
 
     def _plain_marks(self) -> tuple[Mapping[int, int], int]:
         """Return the live marks, and from which instant on two of them tell an hour with nothing else."""

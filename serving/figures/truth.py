@@ -5,6 +5,7 @@ import enum
 import functools
 import operator
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from infra.contracts.nightly import HOUR_COLUMNS
 from infra.contracts.quality import Quality
@@ -28,8 +29,7 @@ class Revision:
     reason: str
 
 
-@dataclasses.dataclass(frozen=True)
-class UsageDay:
+class UsageDay(NamedTuple):
     """One published row: a meter's UTC day, as `infra/contracts/nightly.py` lays it down."""
 
     night_ms: int  # the day's start

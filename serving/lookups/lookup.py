@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import zoneinfo
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from infra.contracts.durations import HOUR_MS
 from infra.contracts.live_state import LiveState, RegionUse
@@ -25,8 +25,7 @@ REGIONS_AGE_MS_MAX = 600_000
 Answer = TypeVar("Answer")
 
 
-@dataclasses.dataclass(frozen=True)
-class KnownUser:
+class KnownUser(NamedTuple):
     """What both stores know of a user at one instant; `notes` say what is missing because one is away."""
 
     now_ms: int
@@ -38,8 +37,7 @@ class KnownUser:
     notes: tuple[str, ...]
 
 
-@dataclasses.dataclass(frozen=True)
-class HouseholdAnswer:
+class HouseholdAnswer(NamedTuple):
     """A household's view, with what each store said and what that means for the figures."""
 
     view: HouseholdView

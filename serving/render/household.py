@@ -1,6 +1,6 @@
 """Views as plain objects for JSON: instants become ISO 8601 times, ages become whole seconds."""
 
-import functools
+from collections.abc import Hashable
 from typing import Any
 
 import orjson
@@ -12,12 +12,14 @@ from serving.figures.disclosure import OTHER
 from serving.figures.figure import Figure
 from serving.figures.household import DayUsage, HouseholdView, UtilityView, joint_quality
 from serving.figures.local_days import LocalDay, exact_local_time, utc_time
-from serving.figures.plain_hours import MEASURED, PlainHours
+from serving.figures.plain_hours import PlainHours
 from serving.figures.regions import CountryUse, country_use, stale
 from serving.lookups.lookup import HouseholdAnswer, RegionsAnswer
 from serving.stores.sources import StoreState
 
 Json = dict[str, Any]
+PATTERNS_MAX = 4_096  # of one hour there are a few hundred at most, by zones
+_PATTERNS: dict[tuple[Hashable, ...], bytes] = {}
 
 
 def household(answer: HouseholdAnswer) -> Json:
@@ -39,7 +41,10 @@ def household(answer: HouseholdAnswer) -> Json:
         "sources": {"redis": answer.redis, "mysql": answer.mysql},
         "quality": _quality(view),
         "notes": list(answer.notes),
-        "utilities": {utility.value: _utility(utility, use, owner.zone) for utility, use in utilities},
+        "utilities": {
+            utility.value: plain_utility(utility, use, owner.zone) or utility_json(utility, use, owner.zone)
+            for utility, use in utilities
+        },
     }
 
 
@@ -81,7 +86,59 @@ def of_regions(answer: RegionsAnswer) -> Json:
     }
 
 
-def _utility(utility: Utility, use: UtilityView, zone: str) -> Json:
+def plain_utility(utility: Utility, use: UtilityView, zone: str) -> orjson.Fragment | None:
+    """Return what `utility_json` does of a meter whose days plain hours tell, None for any other.
+
+    Nearly all are such, and of one hour their answers differ in few places: the first one is the pattern.
+    """
+    today, yesterday, live = use.today, use.yesterday, use.live
+    hours, hours_before = today.hours, yesterday.hours
+    if not (isinstance(hours, PlainHours) and isinstance(hours_before, PlainHours)) or live is None:
+        return None
+    if hours.running is None or hours_before.running is not None or use.month_cost is None:
+        return None
+    of_days = today.day.start, len(hours.known), today.total.layers, yesterday.total.layers
+    key = (utility, zone, *of_days, today.total.complete, use.stale)
+    pattern = _PATTERNS.get(key)
+    if pattern is None:
+        if len(_PATTERNS) >= PATTERNS_MAX:
+            _PATTERNS.clear()
+        pattern = _PATTERNS[key] = _pattern(utility_json(utility, use, zone), len(hours.known) + 1)
+    return orjson.Fragment(
+        pattern
+        % (
+            live.rate,
+            live.register,
+            utc_time(live.sent_at).encode(),
+            (use.age_ms or 0) // 1000,
+            exact_local_time(today.total.counted_until, zone).encode(),
+            today.total.usage,
+            *hours.known,
+            hours.running,
+            yesterday.total.usage,
+            *hours_before.known,
+            rounded(use.month_cost),
+            orjson.dumps(use.notes) if use.notes else b"[]",
+        )
+    )
+
+
+def _pattern(told: Json, hours: int) -> bytes:
+    """Return an answer's JSON with a %d or %s for what differs between meters; `hours` of today are told."""
+    number, text, texts = "<number>", "<text>", "<texts>"
+    told["now"] |= {"rate": number, "register": number, "sent_at": text, "age_s": number}
+    told["today"] |= {"counted_until": text, "usage": number}
+    told["yesterday"]["usage"] = told["month_cost"] = number
+    told["notes"] = texts
+    for hour in (*told["today"]["hours"][:hours], *told["yesterday"]["hours"]):
+        hour["usage"] = number
+    written = orjson.dumps(told).replace(b"%", b"%%")
+    written = written.replace(orjson.dumps(number), b"%d").replace(orjson.dumps(texts), b"%s")
+    return written.replace(text.encode(), b"%s")
+
+
+def utility_json(utility: Utility, use: UtilityView, zone: str) -> Json:
+    """Return one utility of a household in the shape of `shapes.UtilityNow`."""
     return {
         "unit": utility.unit,
         "rate_unit": utility.rate_unit,
@@ -124,22 +181,8 @@ def _day(utility: Utility, usage: DayUsage, zone: str) -> Json:
     }
 
 
-def _hours(usage: DayUsage) -> list[Json] | orjson.Fragment:
-    hours, labels = usage.hours, usage.day.labels
-    if not isinstance(hours, PlainHours):
-        return [_hour(label, hour) for label, hour in zip(labels, hours, strict=True)]
-    numbers = hours.known if hours.running is None else (*hours.known, hours.running)
-    return orjson.Fragment(_plain_hours(labels, len(hours.known), hours.running is not None) % numbers)
-
-
-@functools.lru_cache(maxsize=4_096)
-def _plain_hours(labels: tuple[str, ...], known: int, running: bool) -> bytes:
-    """Return the JSON of a day's plain hours with a %d for each usage, in the shape of `_hour`."""
-    whole = Figure(0, 0, 0, complete=True, quality=MEASURED)
-    figures = [whole] * known + [whole._replace(complete=False)] * running
-    figures += [Figure(None, 0, 0, complete=False)] * (len(labels) - len(figures))
-    hours = [_hour(label, figure) for label, figure in zip(labels, figures, strict=True)]
-    return orjson.dumps(hours).replace(b"%", b"%%").replace(b'"usage":0', b'"usage":%d')
+def _hours(usage: DayUsage) -> list[Json]:
+    return [_hour(label, hour) for label, hour in zip(usage.day.labels, usage.hours, strict=True)]
 
 
 def _hour(label: str, hour: Figure) -> Json:

@@ -34,6 +34,7 @@ from serving.stores.usage_queries import UsageQueries
 CONNECTIONS_MAX = 4
 USERS_A_STATEMENT_MAX = 32
 STATEMENTS_UNDER_WAY_MAX = 2
+APART_S = 0.005
 WIDE_CONNECTIONS_MAX = 2
 WIDE_TIMES = 4  # as long as one user's may take
 NEAR_MS_MAX = 7 * DAY_MS  # nobody waits for a statement that another's weeks are asked with
@@ -68,7 +69,7 @@ class MysqlSource(UsageQueries, AlertQueries, InvoiceQueries, CountryQueries, Qu
         self._now = now
         self._users = UserConnections(options, CONNECTIONS_MAX, timeout_ms, now)
         self._wide = _Threads(options, WIDE_CONNECTIONS_MAX, WIDE_TIMES * timeout_ms, now)
-        self._together = Together(self._told, USERS_A_STATEMENT_MAX, STATEMENTS_UNDER_WAY_MAX)
+        self._together = Together(self._told, USERS_A_STATEMENT_MAX, STATEMENTS_UNDER_WAY_MAX, APART_S)
 
     async def ping(self) -> None:
         """See `TruthSource.ping`."""
@@ -87,8 +88,9 @@ class MysqlSource(UsageQueries, AlertQueries, InvoiceQueries, CountryQueries, Qu
 
     async def _told(self, keys: Sequence[tuple[int, datetime.date]]) -> list[near_truth.Told]:
         users = list(dict.fromkeys(user_id for user_id, _ in keys))
-        rows = await self.ask(*near_truth.question(users, min(since for _, since in keys)))
-        told = dict(zip(users, near_truth.by_user(users, rows), strict=True))
+        since = min(since for _, since in keys)
+        rows = await self.ask(*near_truth.question(users, since))
+        told = dict(zip(users, near_truth.by_user(users, since, rows), strict=True))
         return [told[user_id] for user_id, _ in keys]
 
     async def ask(self, sql: str, parameters: tuple[object, ...]) -> Rows:

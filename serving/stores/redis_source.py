@@ -34,6 +34,7 @@ REVOKED_KEY = "revoked"
 REVOKE = (pathlib.Path(__file__).parent / "revoke.lua").read_text()
 USERS_A_TRIP_MAX = 64
 TRIPS_UNDER_WAY_MAX = 2
+APART_S = 0.005
 RATE_LIMIT = (pathlib.Path(__file__).parent / "rate_limit.lua").read_text()
 
 
@@ -50,7 +51,7 @@ class RedisSource:
         )
         self._client: Any = redis.asyncio.Redis(connection_pool=pool)
         self._pool = pool
-        self._together = Together(self._hashes, USERS_A_TRIP_MAX, TRIPS_UNDER_WAY_MAX)
+        self._together = Together(self._hashes, USERS_A_TRIP_MAX, TRIPS_UNDER_WAY_MAX, APART_S)
         self._rate_limit = self._client.register_script(RATE_LIMIT)
         self._revoke = self._client.register_script(REVOKE)
         self._guard = Guard("Redis", timeout_ms, now, (RedisError,))

@@ -1,7 +1,7 @@
 """Questions about single users that go to a store together, as many as came while it was being asked.
 
-One question alone goes at once. Under load those that wait for an answer under way share the next round trip,
-its statement and its thread, so that each costs less the more there are.
+One question alone goes at once. Under load the next one begins a moment after the last began, and those who
+came in between share its round trip and its statement, so that each costs less the more there are.
 """
 
 import asyncio
@@ -17,15 +17,22 @@ Asked = list[tuple[Key, asyncio.Future[Found]]]
 class Together(Generic[Key, Found]):
     """Collects keys; `ask` is given some and returns what was found for each, in their order.
 
-    At most `under_way_max` questions are under way at a time, each of at most `keys_max` keys.
+    At most `under_way_max` questions are under way at a time, each of at most `keys_max` keys, and one begins
+    `apart_s` after the one before at the earliest.
     """
 
     def __init__(
-        self, ask: Callable[[Sequence[Key]], Awaitable[Sequence[Found]]], keys_max: int, under_way_max: int
+        self,
+        ask: Callable[[Sequence[Key]], Awaitable[Sequence[Found]]],
+        keys_max: int,
+        under_way_max: int,
+        apart_s: float = 0.0,
     ) -> None:
         self._ask = ask
         self._keys_max = keys_max
         self._under_way_max = under_way_max
+        self._apart_s = apart_s
+        self._next_at = 0.0
         self._waiting: collections.deque[tuple[Key, asyncio.Future[Found]]] = collections.deque()
         self._under_way = 0
         self._tasks: set[asyncio.Task[None]] = set()  # the event loop alone would forget them
@@ -45,10 +52,15 @@ class Together(Generic[Key, Found]):
         return future
 
     async def _go(self) -> None:
+        loop = asyncio.get_running_loop()
         # In one breath with the last look at who waits: nobody comes between and finds it still under way.
         try:
-            while asked := self._next():
-                await self._answer(asked)
+            while self._waiting:
+                if (early_s := self._next_at - loop.time()) > 0:
+                    await asyncio.sleep(early_s)
+                if asked := self._next():
+                    self._next_at = loop.time() + self._apart_s
+                    await self._answer(asked)
         finally:
             self._under_way -= 1
 

@@ -1,5 +1,6 @@
 """The headers every answer carries, and the last door: what no policy let through does not leave."""
 
+import copy
 import re
 
 from starlette.datastructures import MutableHeaders
@@ -62,15 +63,25 @@ class Headers:
                 denied = message["status"] < 400 and policy_taken(scope) is None
                 if denied:
                     message = _denied_start()
-                told = {name for name, _ in message["headers"]}
-                added = [header for header in self._headers if header[0] not in told]
-                message["headers"] = [*message["headers"], *added]
-                _keep_private(scope, MutableHeaders(scope=message))
+                self.dress(message, scope)
             await send(message)
             if denied:
                 await send({"type": "http.response.body", "body": DENIED})
 
         await self._app(scope, receive, send_with_headers)
+
+    def passed(self, app: ASGIApp) -> ASGIApp:
+        """Return another application behind the same headers."""
+        other = copy.copy(self)
+        other._app = app
+        return other
+
+    def dress(self, start: Message, scope: Scope) -> None:
+        """Put the headers on the start of an answer."""
+        told = {name for name, _ in start["headers"]}
+        added = [header for header in self._headers if header[0] not in told]
+        start["headers"] = [*start["headers"], *added]
+        _keep_private(scope, MutableHeaders(scope=start))
 
 
 def _keep_private(scope: Scope, headers: MutableHeaders) -> None:

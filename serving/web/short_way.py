@@ -1,7 +1,8 @@
-"""A way past the framework for the one route that nearly every request takes.
+"""A way past the framework for the one question that nearly every request asks: a household for itself, now.
 
 The framework finds a route, looks through its dependencies and answers by it in more time than a household's
-figures take. Here the same guard is asked and the same answer made, by the route as it is declared.
+figures take. Here the same token, limit and answer are asked for at once. What is not plainly allowed goes
+on, and the framework finds the words for it.
 """
 
 from collections.abc import Awaitable, Callable
@@ -11,62 +12,67 @@ from fastapi import FastAPI, Request
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 from starlette.routing import BaseRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
-from serving.access.identity import USER_ID, OwnedUser
-from serving.access.policy import Guard, policy_of
+from serving.access.identity import OwnedUser
+from serving.access.policy import OWN_HOUSEHOLD, own_household, policy_of
+from serving.access.session import Access
+from serving.web.headers import Headers
 
-Answer = Callable[[OwnedUser], Awaitable[Response]]
+Answer = Callable[[OwnedUser], Awaitable[bytes]]
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 
 class ShortWay:
-    """Takes GETs of a user's route whose path is that of the route to the letter; all else goes on.
+    """Takes GETs of a household's route by that household; all else goes on to `headers` and what is behind.
 
-    `route` has a scoped policy, a path that ends in the user's id and an endpoint that takes the user alone.
+    What a handler of the application makes of an error is the answer, as in the framework.
     """
 
-    def __init__(self, app: ASGIApp, *, route: BaseRoute, application: FastAPI) -> None:
-        assert isinstance(route, APIRoute)
-        policy = policy_of(route)
-        assert policy is not None and policy.scoped, "only what is a user's own is taken by a short way"
-        self._app = app
-        self._route = route
+    def __init__(
+        self, headers: Headers, application: FastAPI, route: BaseRoute, answer: Answer, kept: dict[str, str]
+    ) -> None:
+        """`route` is declared of it and has a path that ends in the user's id; `kept` are its own headers."""
+        assert isinstance(route, APIRoute) and policy_of(route) is OWN_HOUSEHOLD
         self._prefix, _, rest = route.path.partition("{user_id}")
         assert not rest, "the user's id is the last of the path"
-        self._guard = Guard(policy)
-        self._answer: Answer = route.endpoint
-        self._application = application
+        self._headers, self._application, self._route, self._answer = headers, application, route, answer
+        self._own = [(name.lower().encode(), value.encode()) for name, value in kept.items()]
+        self._dressed: list[tuple[bytes, bytes]] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or pass it on."""
-        user_id = self._user_id(scope)
-        if user_id is None:
-            await self._app(scope, receive, send)
-            return
-        scope["route"], scope["endpoint"] = self._route, self._route.endpoint
-        scope["path_params"] = {"user_id": user_id}
-        request = Request(scope, receive)
-        try:
-            await self._guard(request)
-            response = await self._answer(request.state.owned)
-        except Exception as error:
-            handler = self._handler(error)
-            if handler is None:
-                raise
-            response = await handler(request, error)
-        await response(scope, receive, send)
-
-    def _handler(self, error: Exception) -> Handler | None:
-        """Return what answers an error, None for a fault of ours, which the framework answers and logs."""
-        handlers = self._application.exception_handlers
-        kinds = (kind for kind in type(error).__mro__ if kind is not Exception and kind in handlers)
-        kind = next(kinds, None)
-        # Ours are all of this form; see `problems.install`.
-        return cast(Handler, handlers[kind]) if kind else None
-
-    def _user_id(self, scope: Scope) -> str | None:
         if scope["type"] != "http" or scope["method"] != "GET" or not scope["path"].startswith(self._prefix):
-            return None
-        user_id: str = scope["path"][len(self._prefix) :]
-        return user_id if USER_ID.fullmatch(user_id) else None
+            await self._headers(scope, receive, send)
+            return
+        access = cast(Access, self._application.state.access)
+        found = own_household(access, scope, scope["path"][len(self._prefix) :])
+        if found is None:
+            await self._headers(scope, receive, send)
+            return
+        identity, user = found
+        scope["app"], scope["route"], scope["endpoint"] = self._application, self._route, self._route.endpoint
+        try:
+            await access.limits.asked(identity)
+            body = await self._answer(user)
+        except Exception as error:
+            response = await self._handled(Request(scope, receive), error)
+            await self._headers.passed(response)(scope, receive, send)
+            return
+        headers = [*self._always(scope), (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    def _always(self, scope: Scope) -> list[tuple[bytes, bytes]]:
+        """Return the headers that all these answers have; they are those of any answer to a household."""
+        if not self._dressed:
+            start: Message = {"type": "http.response.start", "status": 200, "headers": self._own}
+            self._headers.dress(start, scope)
+            self._dressed = start["headers"]
+        return self._dressed
+
+    async def _handled(self, request: Request, error: Exception) -> Response:
+        handlers = self._application.exception_handlers
+        kind = next(kind for kind in type(error).__mro__ if kind in handlers)
+        # Ours are all of this form; see `problems.install`, which has one for faults of ours too.
+        return await cast(Handler, handlers[kind])(request, error)

@@ -74,7 +74,7 @@ class TestView:
 
         use = electricity(two_nights, expired(live, START + 3 * DAY_MS))
 
-        assert use == dataclasses.replace(electricity(two_nights, live), live=use.live)
+        assert use == electricity(two_nights, live)._replace(live=use.live)
 
     def test_does_not_take_expired_hours_for_a_new_meter_while_the_truth_is_away(self) -> None:
         use = electricity(NO_TRUTH, expired(METER.live(NOW - 2_000), START + 3 * DAY_MS))

@@ -56,7 +56,7 @@ class Dial:
         """Return the truth up to TRUTH_UNTIL of so many nights."""
         truth = self.meter.truth(*range(TRUTH_UNTIL - nights * DAY_MS, TRUTH_UNTIL, DAY_MS))
         offset = self.offsets[(TRUTH_UNTIL - START) // HOUR_MS]
-        newest = dataclasses.replace(truth.rows[-1], register_offset=offset)
+        newest = truth.rows[-1]._replace(register_offset=offset)
         return dataclasses.replace(truth, rows=(*truth.rows[:-1], newest))
 
     def live(self, sent_at: int, restarted: int | None = None) -> LiveState:
@@ -182,7 +182,7 @@ class TestDialThatBeganAgain:
             marks={hour: mark - 300 for hour, mark in live.meters[ELECTRICITY].marks.items()},
         )
         truth = meter.truth(START + DAY_MS, START + 2 * DAY_MS)
-        newest = dataclasses.replace(truth.rows[-1], quality="M" * 20 + "P" * 4)
+        newest = truth.rows[-1]._replace(quality="M" * 20 + "P" * 4)
         truth = dataclasses.replace(truth, rows=(truth.rows[0], newest))
 
         use = electricity(truth, LiveState("US-NY", {ELECTRICITY: behind}), START + 75 * HOUR_MS)
@@ -197,7 +197,7 @@ class TestQuality:
     def day(self) -> UtilityView:
         meter = Meter(START, list(range(HOURS)))
         truth = meter.truth(START + DAY_MS, START + 2 * DAY_MS)
-        rows = [dataclasses.replace(row, quality=self.QUALITY) for row in truth.rows]
+        rows = [row._replace(quality=self.QUALITY) for row in truth.rows]
         now = START + 80 * HOUR_MS
         return electricity(dataclasses.replace(truth, rows=tuple(rows)), meter.live(now), now)
 
@@ -218,7 +218,7 @@ class TestQuality:
     def test_of_a_day_that_is_all_estimated_is_that_word(self) -> None:
         meter = Meter(START, [100] * HOURS)
         truth = meter.truth(START + DAY_MS, START + 2 * DAY_MS)
-        rows = [dataclasses.replace(row, quality="E" * 24) for row in truth.rows]
+        rows = [row._replace(quality="E" * 24) for row in truth.rows]
 
         use = electricity(
             dataclasses.replace(truth, rows=tuple(rows)), None, TRUTH_UNTIL + 3 * HOUR_MS
@@ -233,10 +233,7 @@ class TestRevisions:
         meter = Meter(START, [100] * HOURS)
         truth = meter.truth(*range(START, TRUTH_UNTIL, DAY_MS))
         revisions = [Revision(1, "tariff"), Revision(3, "late data"), Revision(2, "utility read")]
-        rows = [
-            dataclasses.replace(row, revision=revision)
-            for row, revision in zip(truth.rows, revisions, strict=True)
-        ]
+        rows = [row._replace(revision=revision) for row, revision in zip(truth.rows, revisions, strict=True)]
         use = electricity(dataclasses.replace(truth, rows=tuple(rows)), None, TRUTH_UNTIL + 5 * HOUR_MS)
 
         assert use.today.day.start == TRUTH_UNTIL + 4 * HOUR_MS
@@ -249,7 +246,7 @@ class TestMonthCost:
     def test_is_that_of_the_newest_night_or_none(self, nights: int, cost: int | None) -> None:
         meter = Meter(START, [100] * HOURS)
         truth = meter.truth(*range(START, START + nights * DAY_MS, DAY_MS), until=TRUTH_UNTIL)
-        rows = tuple(dataclasses.replace(row, month_cost=7_500_000) for row in truth.rows)
+        rows = tuple(row._replace(month_cost=7_500_000) for row in truth.rows)
 
         use = electricity(dataclasses.replace(truth, rows=rows), None, TRUTH_UNTIL + HOUR_MS)
 

@@ -99,8 +99,7 @@ class TestHousehold:
         self, get: Get, truth: InMemoryTruth
     ) -> None:
         nights = truth.truths[USER_ID]
-        newest = dataclasses.replace(
-            nights.rows[-1],
+        newest = nights.rows[-1]._replace(
             quality="E" * 10 + "M" * 14,
             month_cost=38_205_000_000,
             revision=Revision(NOW - DAY_MS, "late data"),

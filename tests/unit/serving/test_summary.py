@@ -24,7 +24,7 @@ PRICE = 20_000
 
 def truth(until: int = T, nights: int = 40, steps: str = f"0:{PRICE}") -> Truth:
     published = METER.truth(*range(until - nights * DAY_MS, until, DAY_MS))
-    rows = tuple(dataclasses.replace(row, price_steps=steps) for row in published.rows)
+    rows = tuple(row._replace(price_steps=steps) for row in published.rows)
     return dataclasses.replace(published, rows=rows)
 
 

@@ -40,7 +40,7 @@ def date(text: str) -> datetime.date:
 
 
 def priced(truth: Truth, steps: str = STEPS) -> Truth:
-    rows = tuple(dataclasses.replace(row, price_steps=steps) for row in truth.rows)
+    rows = tuple(row._replace(price_steps=steps) for row in truth.rows)
     return dataclasses.replace(truth, rows=rows)
 
 
@@ -227,7 +227,7 @@ class TestCost:
 
     def test_does_not_count_hours_without_a_price_as_free(self) -> None:
         _, truth, live = a_meter([100], nights=DAYS - 1)
-        unpriced = dataclasses.replace(truth.rows[10], price_steps="")
+        unpriced = truth.rows[10]._replace(price_steps="")
         rows = (*truth.rows[:10], unpriced, *truth.rows[11:])
 
         [month] = found(

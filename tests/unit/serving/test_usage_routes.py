@@ -29,7 +29,7 @@ def live() -> InMemoryLive:
 @pytest.fixture
 def truth() -> InMemoryTruth:
     published = METER.truth(*NIGHTS)
-    rows = tuple(dataclasses.replace(row, price_steps="0:12345") for row in published.rows)
+    rows = tuple(row._replace(price_steps="0:12345") for row in published.rows)
     household = dataclasses.replace(a_household(), currency="USD")
     return InMemoryTruth({USER_ID: household}, {USER_ID: dataclasses.replace(published, rows=rows)})
 
