@@ -114,8 +114,8 @@ def build(
         app.include_router(router)
     page_files.add(app)
     headed = Headers(ForwardedClients(app.framework), secure=access.cookie_secure)
-    kept = {**NOT_KEPT, "Content-Type": JSON}
-    short = ShortWay(headed, app, of_households.routes[0], answer, kept)
+    own_headers = {**NOT_KEPT, "Content-Type": JSON}
+    short = ShortWay(headed, app, of_households.routes[0], answer, own_headers)
     app.front = Measured(ClosingConnections(short, drain), metrics.requested)
     return app
 

@@ -136,7 +136,7 @@ class Client:
 
     def free(self, connection: Connection) -> None:
         """Give a connection the next request that waits, else keep it."""
-        if self._waiting:
+        if self._waiting and not self._ended:
             connection.ask(*self._waiting.popleft())
         else:
             self._idle.append(connection)

@@ -14,7 +14,7 @@ from infra.process import Service, ServiceError
 from infra.settings import Settings
 
 SCHEMA = pathlib.Path(__file__).parent / "schema"
-BUFFER_POOL_MB = 512
+BUFFER_POOL_MB = 2_048  # taken as it is used: two nights of a million users
 
 
 def service(settings: Settings) -> Service:

@@ -141,6 +141,20 @@ async def held_to_policy(request: Request) -> None:
         await Guard(policy)(request)
 
 
+def own_household(access: Access, scope: Scope, user_id: str) -> tuple[Identity, OwnedUser] | None:
+    """Return who asks and the user, where a household plainly asks for itself, and let that through.
+
+    None where it is anything else, which the route's guard has an answer for.
+    """
+    identity = access.household(scope) if USER_ID.fullmatch(user_id) else None
+    user = owned_by(identity, user_id) if identity else None
+    if identity is None or user is None:
+        return None
+    _note(scope, OWN_HOUSEHOLD)
+    scope["state"]["identity"] = identity
+    return identity, user
+
+
 def _owned(identity: Identity, user_id: str) -> OwnedUser | None:
     """Return the user of the path; None where it is malformed, which the route's own check refuses.
 
@@ -150,20 +164,6 @@ def _owned(identity: Identity, user_id: str) -> OwnedUser | None:
     if owned is None and USER_ID.fullmatch(user_id):
         raise user_unknown(user_id)
     return owned
-
-
-def own_household(access: Access, scope: Scope, user_id: str) -> tuple[Identity, OwnedUser] | None:
-    """Return who asks and the user, where a household plainly asks for itself, and let that through.
-
-    None where it is anything else, which the route's guard has an answer for.
-    """
-    identity = access.household(scope)
-    user = owned_by(identity, user_id) if identity else None
-    if identity is None or user is None:
-        return None
-    _note(scope, OWN_HOUSEHOLD)
-    scope["state"]["identity"] = identity
-    return identity, user
 
 
 def _note(scope: Scope, policy: Policy) -> None:

@@ -11,7 +11,7 @@ from starlette.types import Scope
 
 from serving.access.identity import Identity, Role
 from serving.access.limits import Limits
-from serving.access.origin import SAFE_METHODS, sent_from_elsewhere
+from serving.access.origin import sent_from_elsewhere
 from serving.access.refusal import Refusal, forbidden, unauthenticated
 from serving.access.revocation import Revocations, Revoked
 from serving.access.tokens import Tokens
@@ -88,8 +88,6 @@ class Access:
 
         :raises Refusal: 403 where it may.
         """
-        if request.method in SAFE_METHODS:
-            return
         by_cookie = "authorization" not in request.headers and self.cookie in request.cookies
         if sent_from_elsewhere(request.method, request.headers, by_cookie=by_cookie):
             raise forbidden("cross-site", "this was sent by another site's page, or does not say by which")

@@ -301,7 +301,3 @@ class MeterRegisters:
 
 def _night_of(instant: int) -> int:
     return instant - instant % DAY_MS
-
-
-def _end(row: UsageDay) -> int:
-    return row.register_start + sum(row.hours)

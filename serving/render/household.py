@@ -123,6 +123,19 @@ def plain_utility(utility: Utility, use: UtilityView, zone: str) -> orjson.Fragm
     )
 
 
+def utility_json(utility: Utility, use: UtilityView, zone: str) -> Json:
+    """Return one utility of a household in the shape of `shapes.UtilityNow`."""
+    return {
+        "unit": utility.unit,
+        "rate_unit": utility.rate_unit,
+        "now": _now(utility, use.live, use) if use.live else None,
+        "today": _day(utility, use.today, zone),
+        "yesterday": _day(utility, use.yesterday, zone),
+        "month_cost": None if use.month_cost is None else rounded(use.month_cost),
+        "notes": list(use.notes),
+    }
+
+
 def _pattern(told: Json, hours: int) -> bytes:
     """Return an answer's JSON with a %d or %s for what differs between meters; `hours` of today are told."""
     number, text, texts = "<number>", "<text>", "<texts>"
@@ -135,19 +148,6 @@ def _pattern(told: Json, hours: int) -> bytes:
     written = orjson.dumps(told).replace(b"%", b"%%")
     written = written.replace(orjson.dumps(number), b"%d").replace(orjson.dumps(texts), b"%s")
     return written.replace(text.encode(), b"%s")
-
-
-def utility_json(utility: Utility, use: UtilityView, zone: str) -> Json:
-    """Return one utility of a household in the shape of `shapes.UtilityNow`."""
-    return {
-        "unit": utility.unit,
-        "rate_unit": utility.rate_unit,
-        "now": _now(utility, use.live, use) if use.live else None,
-        "today": _day(utility, use.today, zone),
-        "yesterday": _day(utility, use.yesterday, zone),
-        "month_cost": None if use.month_cost is None else rounded(use.month_cost),
-        "notes": list(use.notes),
-    }
 
 
 def _now(utility: Utility, live: LiveMeter, use: UtilityView) -> Json:

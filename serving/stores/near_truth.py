@@ -66,9 +66,9 @@ class Told(NamedTuple):
 
     truth_until: int | None
     nights: frozenset[int]
-    household: Row | None
-    days: Sequence[Row]
-    superseded: Sequence[Row]
+    household: str | None
+    days: Sequence[str]
+    superseded: Sequence[str]
 
 
 def question(users: Sequence[int], since: datetime.date) -> tuple[str, tuple[object, ...]]:
@@ -79,28 +79,33 @@ def question(users: Sequence[int], since: datetime.date) -> tuple[str, tuple[obj
 
 def by_user(users: Sequence[int], since: datetime.date, rows: Rows) -> list[Told]:
     """Return what a statement's rows tell of each user."""
-    found: dict[str, list[Row]] = {kind: [] for kind in "uhns"}
+    # Whose a row is tells its first number; what else it says is read where it is one user's alone.
+    nights: list[Row] = []
+    households: dict[int, str] = {}
+    days: dict[int, list[str]] = {user: [] for user in users}
+    superseded: dict[int, list[str]] = {user: [] for user in users}
     for (text,) in rows:
-        found[text[0]].append(orjson.loads(text[1:]))
+        kind, told = text[0], text[1:]
+        if kind == "n":
+            nights.append(orjson.loads(told))
+            continue
+        user = int(told[1 : told.index(",")])
+        if kind == "h":
+            households[user] = told
+        else:
+            (days if kind == "u" else superseded)[user].append(told)
     # Where no night is as new as asked for, the newest is told for its T alone.
-    truth_until = max((until for _, until in found["n"]), default=None)
+    truth_until = max((until for _, until in nights), default=None)
     since_day = (since - EPOCH).days
-    nights = frozenset(day * DAY_MS for day, _ in found["n"] if day >= since_day)
-    households = {row[0]: row for row in found["h"]}
-    days: dict[int, list[Row]] = {user: [] for user in users}
-    superseded: dict[int, list[Row]] = {user: [] for user in users}
-    for row in found["u"]:
-        days[row[0]].append(row)
-    for row in found["s"]:
-        superseded[row[0]].append(row)
-    return [Told(truth_until, nights, households.get(user), days[user], superseded[user]) for user in users]
+    known = frozenset(day * DAY_MS for day, _ in nights if day >= since_day)
+    return [Told(truth_until, known, households.get(user), days[user], superseded[user]) for user in users]
 
 
 def truth(told: Told) -> tuple[Household | None, Truth]:
     """Return a user's household and truth of what a statement told."""
-    revisions = _revisions(told.superseded) if told.superseded else {}
-    rows = tuple(_usage_day(row, revisions) for row in told.days)
-    household = Household(*told.household[1:]) if told.household else None
+    revisions = _revisions(map(orjson.loads, told.superseded)) if told.superseded else {}
+    rows = tuple(_usage_day(row, revisions) for row in orjson.loads(f"[{','.join(told.days)}]"))
+    household = Household(*orjson.loads(told.household)[1:]) if told.household else None
     return household, Truth(told.truth_until, told.nights, rows)
 
 

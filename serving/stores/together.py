@@ -1,7 +1,7 @@
 """Questions about single users that go to a store together, as many as came while it was being asked.
 
-One question alone goes at once. Under load the next one begins a moment after the last began, and those who
-came in between share its round trip and its statement, so that each costs less the more there are.
+A question that comes alone goes at once. Under load the next one begins a moment after the last began, and
+those who came in between share its round trip and its statement, so that each costs less the more there are.
 """
 
 import asyncio
@@ -56,11 +56,16 @@ class Together(Generic[Key, Found]):
         # In one breath with the last look at who waits: nobody comes between and finds it still under way.
         try:
             while self._waiting:
-                if (early_s := self._next_at - loop.time()) > 0:
+                while (early_s := self._next_at - loop.time()) > 0:
                     await asyncio.sleep(early_s)
                 if asked := self._next():
                     self._next_at = loop.time() + self._apart_s
                     await self._answer(asked)
+        except BaseException:
+            for _, future in self._waiting:
+                future.cancel()
+            self._waiting.clear()
+            raise
         finally:
             self._under_way -= 1
 
@@ -71,9 +76,8 @@ class Together(Generic[Key, Found]):
             self._fail(asked, error)
             return
         except BaseException:
-            for _, future in (*asked, *self._waiting):
+            for _, future in asked:
                 future.cancel()
-            self._waiting.clear()
             raise
         for (_, future), one in zip(asked, found, strict=True):
             if not future.done():

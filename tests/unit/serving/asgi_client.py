@@ -25,7 +25,7 @@ async def ask(
     target: str,
     headers: Mapping[str, str] | None = None,
     body: bytes = b"",
-    client: str = "192.0.2.1",
+    client: str | None = "192.0.2.1",
 ) -> Answer:
     """Ask for `target`, a raw path with its query."""
     path, _, query = target.partition("?")
@@ -41,7 +41,7 @@ async def ask(
         "query_string": query.encode(),
         "root_path": "",
         "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in fields.items()],
-        "client": (client, 50_000),
+        "client": client and (client, 50_000),
         "server": ("test", 80),
         "state": {},
     }

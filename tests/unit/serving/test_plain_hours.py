@@ -5,7 +5,7 @@ import dataclasses
 import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from serving_builders import ELECTRICITY, USER_ID, a_household, instant
+from serving_builders import ELECTRICITY, USER_ID, Meter, a_household, instant
 
 from infra.contracts.durations import DAY_MS, HOUR_MS
 from infra.contracts.live_state import LiveMeter, LiveState
@@ -37,7 +37,12 @@ def truths(draw) -> Truth:
             offset = draw(st.sampled_from([0, 0, 700])) if night == nights[-1] else 0
             end = register + sum(hours)
             first = None if first is None else night + first
-            rows.append(UsageDay(night, ELECTRICITY, register, end, first, hours, register_offset=offset))
+            cost = draw(st.none() | st.integers(-(10**9), 10**12))
+            rows.append(
+                UsageDay(
+                    night, ELECTRICITY, register, end, first, hours, register_offset=offset, month_cost=cost
+                )
+            )
             register = end
             continue
         if not draw(st.integers(0, 4)):
@@ -132,6 +137,26 @@ class TestPlainHours:
 
         assert short == long
         assert shorter == written(long)
+
+    def test_have_one_pattern_for_all_meters_of_an_hour(self):
+        def told(usage: int, extra: int) -> tuple[bytes | None, bytes]:
+            meter = Meter(FIRST, [usage] * (DAYS * 24))
+            published = meter.truth(FIRST + DAY_MS, FIRST + 2 * DAY_MS)
+            rows = tuple(row._replace(month_cost=usage * 10**6) for row in published.rows)
+            now = FIRST + 3 * DAY_MS + 5 * HOUR_MS + 1_000 + extra
+            live = meter.live(now - extra, extra)
+            truth = dataclasses.replace(published, rows=rows)
+            use = household.view(USER_ID, a_household(), truth, live, now).utilities[ELECTRICITY]
+            plain = render.plain_utility(ELECTRICITY, use, a_household().zone)
+            return plain and orjson.dumps(plain), orjson.dumps(
+                render.utility_json(ELECTRICITY, use, a_household().zone)
+            )
+
+        before = len(render._PATTERNS)
+        for usage, extra in ((7, 3), (0, 0), (123_456, 59_000)):
+            plain, long = told(usage, extra)
+            assert plain == long
+        assert len(render._PATTERNS) == before + 1
 
     def test_are_nearly_all_of_an_ordinary_day(self):
         hours = tuple(range(24))

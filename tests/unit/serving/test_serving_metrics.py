@@ -5,6 +5,7 @@ import re
 
 import httpx
 import pytest
+from asgi_client import ask
 from serving_builders import (
     USER_ID,
     InMemoryLive,
@@ -17,6 +18,7 @@ from serving_builders import (
 )
 
 from infra.contracts.durations import DAY_MS
+from serving.access.identity import Role
 from serving.app import build
 from serving.metrics import PATH, STATIC, UNMATCHED
 from tests.support.metrics import assert_fit, samples_of, value
@@ -67,6 +69,19 @@ class TestRequests:
         assert requests(text, TEMPLATE, 200) == 2
         assert requests(text, TEMPLATE, 404) == 1
         assert requests(text, TEMPLATE, 422) == 1
+
+    @pytest.mark.parametrize("role", [Role.HOUSEHOLD, Role.OPERATOR])
+    def test_are_counted_behind_the_balancer_too(self, live, truth, role):
+        app = build(live, truth, an_access(lambda: NOW), lambda: NOW)
+        headers = logged_in(NOW, role, USER_ID if role is Role.HOUSEHOLD else None)
+
+        async def scraped():
+            # Whoever comes by the balancer's socket has no address but what it says.
+            forwarded = {**headers, "X-Forwarded-For": "203.0.113.9"}
+            assert (await ask(app, "GET", HOUSEHOLD, forwarded, client=None)).status == 200
+            return (await ask(app, "GET", PATH)).body
+
+        assert requests(asyncio.run(scraped()), TEMPLATE, 200) == 1
 
     def test_that_fail_by_a_fault_of_ours_are_counted(self, after, live):
         live.broken = True
