@@ -13,6 +13,7 @@ from infra.mysql import grants
 from infra.process import Service, ServiceError
 from infra.settings import Settings
 
+READY_S_MAX = 2
 SCHEMA = pathlib.Path(__file__).parent / "schema"
 BUFFER_POOL_MB = 2_048  # taken as it is used: two nights of a million users
 
@@ -118,8 +119,9 @@ def _unpack(jars: pathlib.Path, program: pathlib.Path) -> None:
 
 
 def _ready(port: int) -> bool:
+    options = {"connect_timeout": READY_S_MAX, "read_timeout": READY_S_MAX, "write_timeout": READY_S_MAX}
     try:
-        pymysql.connect(host="127.0.0.1", port=port, user="root", connect_timeout=2).close()
+        pymysql.connect(host="127.0.0.1", port=port, user="root", **options).close()
     except pymysql.err.OperationalError:
         return False
     return True

@@ -52,6 +52,7 @@ def local_date(instant: int, zone: str) -> datetime.date:
     return datetime.datetime.fromtimestamp(instant / 1000, zone_info(zone)).date()
 
 
+@functools.lru_cache(maxsize=4_096)
 def local_time(instant: int, zone: str) -> str:
     """Return an instant as local ISO 8601 time with offset, to the second."""
     local = datetime.datetime.fromtimestamp(instant // 1000, zone_info(zone))
