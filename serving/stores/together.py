@@ -1,7 +1,7 @@
 """Questions about single users that go to a store together, as many as came while it was being asked.
 
-A question that comes alone goes at once. Under load the next one begins a moment after the last began, and
-those who came in between share its round trip and its statement, so that each costs less the more there are.
+One question alone goes at once. Once several have come together the next question begins a moment later, and
+those who come in between share its round trip and its statement, so that each costs less the more there are.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ Asked = list[tuple[Key, asyncio.Future[Found]]]
 class Together(Generic[Key, Found]):
     """Collects keys; `ask` is given some and returns what was found for each, in their order.
 
-    At most `under_way_max` questions are under way at a time, each of at most `keys_max` keys, and one begins
-    `apart_s` after the one before at the earliest.
+    At most `under_way_max` questions are under way at a time, each of at most `keys_max` keys. After
+    one of several keys the next begins `apart_s` later at the earliest.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Together(Generic[Key, Found]):
                 while (early_s := self._next_at - loop.time()) > 0:
                     await asyncio.sleep(early_s)
                 if asked := self._next():
-                    self._next_at = loop.time() + self._apart_s
+                    self._next_at = loop.time() + (self._apart_s if len(asked) > 1 else 0.0)
                     await self._answer(asked)
         except BaseException:
             for _, future in self._waiting:

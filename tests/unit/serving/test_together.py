@@ -39,7 +39,7 @@ class TestTogether:
 
         assert asyncio.run(run()) == [[0, 1, 2], [3, 4, 5]]
 
-    def test_one_begins_a_moment_after_the_one_before(self):
+    def test_one_begins_a_moment_after_one_that_was_shared(self):
         async def run():
             store = Store()
             store.let.set()
@@ -47,13 +47,14 @@ class TestTogether:
             loop = asyncio.get_running_loop()
             began = loop.time()
             await together.ask(0)
-            answers = [together.ask(1), together.ask(2)]
+            await asyncio.gather(together.ask(1), together.ask(2))
+            answers = [together.ask(3), together.ask(4)]
             await asyncio.sleep(0)
-            await asyncio.gather(*answers, together.ask(3))
+            await asyncio.gather(*answers, together.ask(5))
             return store.asked, loop.time() - began
 
         asked, took_s = asyncio.run(run())
-        assert asked == [[0], [1, 2, 3]]
+        assert asked == [[0], [1, 2], [3, 4, 5]]
         assert took_s >= 0.2
 
     def test_who_gives_up_is_not_asked_for(self):
