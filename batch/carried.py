@@ -16,6 +16,7 @@ from infra.contracts.nightly import HOUR_COLUMNS
 
 CURATED_PREFIX = "curated/usage_days"
 SUCCESS_NAME = "_SUCCESS"
+CHECKSUM_NAME = "_rows_checksum"
 STATE = (
     "register_offset",
     "last_sent_at",
@@ -35,6 +36,17 @@ def curated_path(night: Night) -> str:
 def is_curated(bucket: Bucket, night: Night) -> bool:
     """Whether a night's derived rows are there, whole."""
     return any(one.key.endswith(f"/{SUCCESS_NAME}") for one in bucket.listed(f"{curated_path(night)}/"))
+
+
+def checksum_path(night: Night) -> str:
+    """Return the object that tells of which publication a night's derived rows are."""
+    return f"{curated_path(night)}/{CHECKSUM_NAME}"
+
+
+def rows_checksum(bucket: Bucket, night: Night) -> int | None:
+    """Return the checksum of what was published with a night's derived rows, None where that is not said."""
+    said = bucket.content(checksum_path(night))
+    return int(said) if said else None
 
 
 def read_rows(spark: SparkSession, bucket: Bucket, night: Night) -> DataFrame:

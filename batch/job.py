@@ -89,7 +89,7 @@ def run(
         with _refusals(), stage("curate"):
             spark = services.start_spark()
             before = _state_checksum(spark, bucket, night)
-            s3_sink.write_curated(truth.recomputed.rows, bucket, night)
+            s3_sink.write_curated(truth.recomputed.rows, bucket, night, staged.checksums["usage_days"])
             moved = before is not None and before != carried.state_checksum(truth.recomputed.rows)
         with stage("switch"):
             row = NightRow(
@@ -169,6 +169,7 @@ def _staged(night: Night, services: Services, *, partial: bool) -> Iterator[Stag
             previous=found.previous(night),
             previous_archive=found.previous_archive,
             published=publication.has(night.previous),
+            other=_of_another_run(bucket, publication, night.previous),
             earlier=publication.has_before(night),
         )
         with stage("start"):
@@ -184,14 +185,21 @@ def _staged(night: Night, services: Services, *, partial: bool) -> Iterator[Stag
                 spark.catalog.clearCache()
 
 
+def _of_another_run(bucket: Bucket, publication: Publication, night: Night) -> bool:
+    """Whether what a night hands on is not of the run that is published: that was undone, or broke off."""
+    published, curated = publication.rows_checksum(night), carried.rows_checksum(bucket, night)
+    return None not in (published, curated) and published != curated
+
+
 def check_follows(
-    night: Night, *, previous: bool, previous_archive: bool, published: bool, earlier: bool
+    night: Night, *, previous: bool, previous_archive: bool, published: bool, other: bool, earlier: bool
 ) -> None:
     """Refuse a night that does not start from the registers of the night before, unless it is the first.
 
     Of the night before, `previous` says whether it is curated, `previous_archive` whether there are
-    heartbeats, `published` whether it is in MySQL; `earlier` whether any night before this one is. What is
-    curated but not published may be of a night that broke off.
+    heartbeats, `published` whether it is in MySQL, `other` whether what is there is of another run than what
+    is curated; `earlier` whether any night before this one is published. What is curated but not published
+    may be of a night that broke off.
 
     :raises NightRefused: naming the night to run first.
     """
@@ -199,6 +207,10 @@ def check_follows(
     if published and not previous:
         path = carried.curated_path(before)
         raise NightRefused(f"night {before} is published, but {path} is not on S3; {run_it}")
+    if published and other:
+        raise NightRefused(
+            f"night {before} hands on what another run of it came to than the one that is published; {run_it}"
+        )
     if not published and (earlier or previous or previous_archive):
         raise NightRefused(f"night {night} would start without night {before}, not yet published; {run_it}")
 

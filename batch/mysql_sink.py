@@ -118,6 +118,11 @@ class Publication(Lock):
         """Whether a night is published."""
         return bool(self._query("SELECT 1 FROM nights WHERE night = %s", night.day))
 
+    def rows_checksum(self, night: Night) -> int | None:
+        """Return the checksum of all that a night published, None where it is not published."""
+        found = self._query("SELECT rows_checksum FROM nights WHERE night = %s", night.day)
+        return found[0][0] if found else None
+
     def has_before(self, night: Night) -> bool:
         """Whether any earlier night is published."""
         return bool(self._query("SELECT 1 FROM nights WHERE night < %s LIMIT 1", night.day))

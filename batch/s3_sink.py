@@ -8,21 +8,22 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame
 
 from batch.bucket_sink import Bucket
-from batch.carried import curated_path
+from batch.carried import checksum_path, curated_path
 from batch.heartbeat_columns import INTEGERS, SCHEMA
 from batch.night import Night
 
 FILE_SUFFIX = ".parquet"
 
 
-def write_curated(rows: DataFrame, bucket: Bucket, night: Night) -> None:
-    """Write a night's edited rows as Parquet in place of any earlier ones.
+def write_curated(rows: DataFrame, bucket: Bucket, night: Night, rows_checksum: int) -> None:
+    """Write a night's edited rows as Parquet in place of any earlier ones, and of which publication they are.
 
-    Spark writes its success marker last; a night without the marker counts as not written.
+    Spark writes its success marker after the rows; a night without the marker counts as not written.
     """
     rows.where("known").write.mode("overwrite").option("compression", "zstd").parquet(
         bucket.url(curated_path(night))
     )
+    bucket.put(checksum_path(night), str(rows_checksum).encode())
 
 
 def put_heartbeats(bucket: Bucket, key: str, groups: Iterable[pa.Table]) -> None:

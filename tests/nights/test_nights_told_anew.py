@@ -156,8 +156,20 @@ class TestASilenceOverMidnight:
 
         assert figures(stores) == before
         assert (undone["restored"], undone["nights"]) == (None, [str(FIRST), str(SECOND)])
+        self.night_is_refused_after_one_that_was_undone(stores)
         run(stores, SECOND)
         assert figures(stores) == both
+
+    def night_is_refused_after_one_that_was_undone(self, stores):
+        """As a rollback to what an earlier run came to leaves it: what is on S3 is of another run."""
+        change = "UPDATE nights SET rows_checksum = rows_checksum ^ 1 WHERE night = %s"
+        stores.rows(change, FIRST.day)
+        try:
+            done = stores.batch("run", "--night", str(SECOND), NO_COMPACTION)
+        finally:
+            stores.rows(change, FIRST.day)
+
+        assert done.refusal.endswith(f"run `meterbeat batch --night {FIRST}` first")
 
 
 class TestLateHeartbeats:

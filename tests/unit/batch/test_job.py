@@ -22,7 +22,7 @@ def found(*, archived: bool = True, previous: bool = False) -> Found:
 
 def check_follows(**said: bool) -> None:
     """Ask of a night before that nothing is known of but what is said."""
-    nothing = dict.fromkeys(("previous", "previous_archive", "published", "earlier"), False)
+    nothing = dict.fromkeys(("previous", "previous_archive", "published", "other", "earlier"), False)
     job.check_follows(NIGHT, **(nothing | said))
 
 
@@ -45,6 +45,12 @@ class TestANightFollows:
     def test_no_night_that_is_not_published(self, said: dict[str, bool]) -> None:
         with pytest.raises(NightRefused, match=r"run `meterbeat batch --night 2026-03-28` first$"):
             check_follows(**said)
+
+    def test_no_night_that_was_undone_or_broke_off(self) -> None:
+        with pytest.raises(
+            NightRefused, match=r"is published; run `meterbeat batch --night 2026-03-28` first$"
+        ):
+            check_follows(previous=True, published=True, other=True, earlier=True)
 
     def test_no_night_whose_rows_are_gone(self) -> None:
         with pytest.raises(NightRefused, match=r"curated/usage_days/night=2026-03-28 is not on S3; run "):
