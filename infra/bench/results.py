@@ -164,13 +164,14 @@ def _find(result: Mapping[str, Any], key: str) -> Any:
 
 
 def _machines(measured: list[Mapping[str, Any]]) -> list[str]:
-    """Return one sentence for each machine that something was measured on."""
-    told = []
+    """Return one sentence for each machine that something was measured on, with what that was."""
+    benches: dict[str, set[str]] = {}
     for result in measured:
         machine, versions = result["machine"], result["versions"]
         named = ", ".join(f"{name} {version}" for name, version in versions.items())
-        told.append(
-            f"Measured on {machine['cores']} cores ({machine['cpu']}), {machine['memory_mb']:,} MiB, "
+        where = (
+            f"on {machine['cores']} cores ({machine['cpu']}), {machine['memory_mb']:,} MiB, "
             f"everything on that machine: {named}."
         )
-    return list(dict.fromkeys(told))
+        benches.setdefault(where, set()).add(result["bench"])
+    return [f"Measured, {', '.join(sorted(names))}, {where}" for where, names in benches.items()]
