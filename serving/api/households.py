@@ -1,6 +1,6 @@
 """One household."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import orjson
 from fastapi import APIRouter, Response
@@ -11,8 +11,7 @@ from serving.api import shapes
 from serving.api.answers import JSON, NOT_KEPT, PREFIX, described
 from serving.lookups.lookup import HouseholdAnswer, Lookup
 from serving.render import household as render
-
-Answer = Callable[[OwnedUser], Awaitable[bytes]]
+from serving.web.short_way import Answer
 
 
 def answer(lookup: Lookup, answered: Callable[[HouseholdAnswer], None]) -> Answer:

@@ -173,11 +173,12 @@ def _utility_view(
 ) -> UtilityView:
     today, yesterday = days
     meter = plain_meter(truth, utility, live)
-    hours = (meter.day(today.start, today.end), meter.day(yesterday.start, yesterday.end)) if meter else None
-    if meter and hours and hours[0] and hours[1]:
+    plain_today = meter.day(today.start, today.end) if meter else None
+    plain_yesterday = meter.day(yesterday.start, yesterday.end) if meter else None
+    if meter and plain_today and plain_yesterday:
         month_cost, known = meter.month_cost, True
-        used_today = _plain_usage(today, hours[0], zone, now_ms)
-        used_yesterday = _plain_usage(yesterday, hours[1], zone, None)
+        used_today = _plain_usage(today, plain_today, zone, now_ms)
+        used_yesterday = _plain_usage(yesterday, plain_yesterday, zone, None)
     else:
         registers = MeterRegisters(truth, utility, live)
         month_cost, known = registers.month_cost, registers.known

@@ -22,10 +22,9 @@ from infra.contracts.nightly import (
 from infra.contracts.utility import UTILITIES
 from serving.figures.household import Household
 from serving.figures.truth import Revision, Truth, UsageDay
-from serving.stores.queries import Rows
+from serving.stores.queries import Rows, ms_of_night
 
 Row = list[Any]
-EPOCH = datetime.date(1970, 1, 1)
 _UTILITIES = {utility.value: utility for utility in UTILITIES}
 _HOURS = ", ".join(f"u.{column}" for column in HOUR_COLUMNS)
 
@@ -96,8 +95,8 @@ def by_user(users: Sequence[int], since: datetime.date, rows: Rows) -> list[Told
             (days if kind == "u" else superseded)[user].append(told)
     # Where no night is as new as asked for, the newest is told for its T alone.
     truth_until = max((until for _, until in nights), default=None)
-    since_day = (since - EPOCH).days
-    known = frozenset(day * DAY_MS for day, _ in nights if day >= since_day)
+    since_ms = ms_of_night(since)
+    known = frozenset(day * DAY_MS for day, _ in nights if day * DAY_MS >= since_ms)
     return [Told(truth_until, known, households.get(user), days[user], superseded[user]) for user in users]
 
 
