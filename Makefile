@@ -1,5 +1,5 @@
 # `make` alone lists the targets.
-PYTHON ?= python3
+PYTHON ?=
 BIN := .venv/bin
 JAR_SETS := kafka s3 mysql flink spark compiler
 DEPENDENCY_PLUGIN := org.apache.maven.plugins:maven-dependency-plugin:3.8.1
@@ -76,8 +76,8 @@ help:
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
 
 .venv/.done: requirements.lock pyproject.toml | prerequisites
-	@echo "making .venv (about two minutes, once)"
-	$(PYTHON) -m venv .venv
+	@python=$$(infra/python.sh $(PYTHON)) && echo "making .venv of $$python (about two minutes, once)" \
+		&& "$$python" -m venv --clear .venv
 	$(BIN)/pip install --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
 	@touch $@
@@ -107,10 +107,6 @@ help:
 
 .PHONY: prerequisites
 prerequisites:
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null \
-		|| { echo "error: $(PYTHON) is not Python 3.11 or 3.12; install one, or name it: make PYTHON=python3.11" >&2; exit 1; }
-	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
-		|| { echo "error: $(PYTHON) has no venv module; install python3-venv" >&2; exit 1; }
 	@command -v java >/dev/null || { echo "error: java is missing; install Java 17 or newer" >&2; exit 1; }
 	@java -version 2>&1 | awk -F'[".]' '/version/ {exit !($$2 >= 17)}' \
 		|| { echo "error: java is older than 17; install Java 17 or newer" >&2; exit 1; }
