@@ -52,7 +52,7 @@ class Settings:
     checkpoint_dir: str = ""  # default: under home; on a cluster, its object store
     checkpoint_interval_s: int = 10
     stream_parallelism: int = 2
-    stream_buckets: int = 8  # groups of users folded together; see ARCHITECTURE.md, decision 11
+    stream_buckets: int = 24  # groups of users folded together; see ARCHITECTURE.md, decision 11
     window_s: int = 5
     lateness_s: int = 3  # how far out of order heartbeats may come and still be on time
     idle_s: int = 5  # a partition silent for so long no longer holds back the others

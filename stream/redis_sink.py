@@ -23,7 +23,7 @@ from stream.snapshot import ROW, Part
 # Calls handed over before the first is answered, so that Redis has the next one at hand. It serves other
 # clients between any two.
 CALLS_AHEAD = 8
-MARKS_ROWS_PER_CALL = 1_000  # about as long as a call of stream.live_rows takes
+MARKS_ROWS_PER_CALL = 250  # about as long as a call of stream.live_rows takes
 TIMEOUT_S = 10
 RETRIES = 60  # with BACKOFF_S_MAX about a minute; then the job restarts and tries again
 BACKOFF_S_MAX = 1
