@@ -32,6 +32,7 @@ class Service:
     ready: Callable[[], bool]
     env: Mapping[str, str] = dataclasses.field(default_factory=dict)
     prepare: Callable[[], None] = lambda: None  # data folders and configuration, safe to repeat
+    gives_way: bool = False  # nobody waits for an answer of it; see `giving_way`
 
     @property
     def log_path(self) -> pathlib.Path:
@@ -70,7 +71,8 @@ class Service:
             self.prepare()
         except (OSError, subprocess.CalledProcessError) as error:
             raise ServiceError(f"{self.name} cannot be set up: {error}; see {self.folder}") from None
-        launch(self.command, self.folder, self.env, self.folder)
+        with giving_way() if self.gives_way else contextlib.nullcontext():
+            launch(self.command, self.folder, self.env, self.folder)
         return True
 
     def wait(self) -> None:
@@ -121,6 +123,21 @@ def launch(
     identity = {"pid": process.pid, "started_at": started_at(process.pid)}
     (record / "service.pid").write_text(json.dumps(identity))
     return process
+
+
+@contextlib.contextmanager
+def giving_way() -> Iterator[None]:
+    """Have what is started meanwhile wait for its turn, instead of interrupting what runs as it wakes up.
+
+    It gets its share of the processor all the same. On few cores a stream's many threads would else stop
+    whoever answers people a thousand times a second.
+    """
+    before = os.sched_getscheduler(0)
+    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, before, os.sched_param(0))
 
 
 def recorded_pid(pid_path: pathlib.Path) -> int | None:

@@ -132,6 +132,7 @@ def _service(
         ready=lambda: _task_managers(settings.flink_rest) >= task_managers,
         env=environment(settings),
         prepare=lambda: prepare(settings),
+        gives_way=True,
     )
 
 

@@ -79,6 +79,7 @@ def service(settings: Settings) -> Service:
         ports={"broker": port, "controller": controller_port},
         ready=lambda: port_answers(port),
         prepare=prepare,
+        gives_way=True,
     )
 
 

@@ -46,6 +46,7 @@ def service(settings: Settings) -> Service:
         ports={"server": port},
         ready=lambda: _ready(port),
         prepare=prepare,
+        gives_way=True,
     )
 
 

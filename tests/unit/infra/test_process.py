@@ -1,5 +1,6 @@
 """A service as a process: started once, told from a stranger with its id, ended without a trace."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -26,6 +27,15 @@ def service(tmp_path):
 class TestService:
     def test_starts_once(self, service):
         assert [service.start(), service.start()] == [True, False]
+
+    def test_that_gives_way_interrupts_nobody_and_its_starter_stays_as_it_was(self, tmp_path):
+        service = dataclasses.replace(sleeper(tmp_path), gives_way=True)
+        before = os.sched_getscheduler(0)
+        service.start()
+        policies = os.sched_getscheduler(service.pid()), os.sched_getscheduler(0)
+        service.stop()
+
+        assert policies == (os.SCHED_BATCH, before)
 
     def test_is_gone_once_killed(self, service):
         service.start()
