@@ -40,6 +40,11 @@ class Connection(asyncio.Protocol):
         # The event loop's own kind of transport is no subclass of asyncio's.
         self._transport = cast(asyncio.Transport, transport)
 
+    @property
+    def closing(self) -> bool:
+        """Whether the balancer has closed it, which `connection_lost` tells a moment later."""
+        return self._transport is None or self._transport.is_closing()
+
     def ask(self, route: str, request: bytes, due_s: float) -> None:
         """Send a request that was due at an instant, by the performance counter."""
         assert self._transport is not None
@@ -149,9 +154,11 @@ class Client:
             self._idle.remove(connection)
 
     def _ask(self, route: str, request: bytes, due_s: float) -> None:
-        if self._idle:
-            self._idle.pop().ask(route, request, due_s)
-            return
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.closing:
+                connection.ask(route, request, due_s)
+                return
         self._waiting.append((route, request, due_s))
         if self._open < self._connections_max:
             self._open += 1

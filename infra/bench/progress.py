@@ -1,4 +1,4 @@
-"""How the stream does, told by `stream status` once a second, and read here alone."""
+"""How the stream does, told by `stream status` once a second or less often, and read here alone."""
 
 import dataclasses
 import json
@@ -75,9 +75,11 @@ class Report:
 class Progress:
     """Follows the stream beside the bench; `status` repeats in one process, as each start costs CPU."""
 
-    def __init__(self, settings: Settings, started: Callable[[str, int], None]) -> None:
+    def __init__(
+        self, settings: Settings, started: Callable[[str, int], None], every_s: int = EVERY_S
+    ) -> None:
         """Follow from `with` on; `started` gets the group and id of the process, to meter it."""
-        self._settings = settings
+        self._settings, self._every_s = settings, every_s
         self._started = started
         self._reports: list[Report] = []
         self._process: subprocess.Popen[bytes] | None = None
@@ -116,7 +118,7 @@ class Progress:
         raise RoomError(f"the stream has not {what} in {s_max:.0f} s; see `meterbeat stream status`")
 
     def _follow(self) -> None:
-        command = rooms.command("stream", "status", "--json", "--every-s", str(EVERY_S))
+        command = rooms.command("stream", "status", "--json", "--every-s", str(self._every_s))
         env = {**os.environ, **self._settings.to_env()}
         for _ in range(RESTARTS_MAX):
             if self._closed:

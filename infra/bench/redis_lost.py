@@ -65,5 +65,5 @@ def _marks(states: dict[int, LiveState | None]) -> dict[tuple[int, str, int], in
         for user_id, state in states.items()
         if state is not None
         for utility, meter in state.meters.items()
-        for hour, register in meter.marks.items()
+        for hour, register in meter.marks_by_hour().items()
     }
