@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import dataclasses
 import json
 import pathlib
 import socket
@@ -63,7 +62,9 @@ async def _live(source: RedisSource, users: list[int]) -> dict[int, dict[str, An
     for user_id in users:
         state = await source.live_state(owned_by_this_machine(user_id))
         meters = state.meters.items() if state else ()
-        answers[user_id] = {utility.value: dataclasses.asdict(meter) for utility, meter in meters}
+        answers[user_id] = {
+            utility.value: {**meter._asdict(), "marks": meter.marks_by_hour()} for utility, meter in meters
+        }
     await source.close()
     return answers
 

@@ -2,8 +2,8 @@
 
 import datetime
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, get_args
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, Literal, TypeVar, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -42,6 +42,7 @@ UNMATCHED = "unmatched"  # whatever no route answers shares one series
 STATIC = "/pages"  # so do scripts and styles, found or not
 BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
+Answer = TypeVar("Answer")
 Store = Literal["redis", "mysql"]
 Question = Literal[
     "user", "usage", "revisions", "invoices", "alerts", "regions", "load", "history", "quality", "ping"
@@ -119,16 +120,16 @@ class ServingMetrics:
 
 
 class Asked:
-    """The time of one question, from entering to leaving."""
+    """The time of one question, from the making to the leaving."""
 
     __slots__ = ("_began", "_durations", "_failures")
 
     def __init__(self, durations: Histogram, failures: Counter) -> None:
         self._durations, self._failures = durations, failures
-        self._began = 0.0
+        self._began = time.perf_counter()
 
     def __enter__(self) -> None:
-        self._began = time.perf_counter()
+        """Do nothing: it has begun."""
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
@@ -171,16 +172,20 @@ def route_of(scope: Scope) -> str:
     return str(getattr(scope.get("route"), "path", UNMATCHED))
 
 
+async def _timed(asked: Asked, question: Awaitable[Answer]) -> Answer:
+    with asked:
+        return await question
+
+
 class MeasuredLive:
     """A live source whose answers are timed."""
 
     def __init__(self, source: LiveSource, metrics: ServingMetrics) -> None:
         self._source, self._metrics = source, metrics
 
-    async def live_state(self, user: OwnedUser) -> LiveState | None:
+    def live_state(self, user: OwnedUser) -> Coroutine[Any, Any, LiveState | None]:
         """See `LiveSource.live_state`."""
-        with self._metrics.asked("redis", "user"):
-            return await self._source.live_state(user)
+        return _timed(self._metrics.asked("redis", "user"), self._source.live_state(user))
 
     async def loads(self) -> Mapping[str, Course]:
         """See `LiveSource.loads`."""

@@ -29,6 +29,7 @@ and its place in the course, only if (epoch, window_end) is. A replay therefore 
 import dataclasses
 import struct
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -70,22 +71,27 @@ def load_key(code: str) -> str:
     return f"load:{code}"
 
 
-@dataclasses.dataclass(frozen=True)
-class LiveMeter:
-    """One user's one utility as the stream last saw it. Registers and rates in the utility's units."""
+class LiveMeter(NamedTuple):
+    """One user's one utility as the stream last saw it. Registers and rates in the utility's units.
+
+    `marks` are the registers as of the ends of `first_hour` (since 1970) and those after it, full width.
+    `marks_dropped`: there were older ones; if not, the first is the meter's first register.
+    """
 
     sent_at: int
     register: int
     rate: int
     epoch: int
-    marks: Mapping[int, int]
-    """Hour since 1970 -> register as of that hour's end, ascending, full width."""
+    first_hour: int
+    marks: Sequence[int]
     marks_dropped: bool
-    """Whether there were older marks; if not, the first one is the meter's first register."""
+
+    def marks_by_hour(self) -> dict[int, int]:
+        """Return the register as of each hour's end, ascending."""
+        return dict(enumerate(self.marks, self.first_hour))
 
 
-@dataclasses.dataclass(frozen=True)
-class LiveState:
+class LiveState(NamedTuple):
     """What the stream knows of one user; a utility never heard of is absent."""
 
     region: str
@@ -105,16 +111,15 @@ def decode_live_state(fields: Mapping[bytes, bytes]) -> LiveState:
     except struct.error as error:
         raise ValueError(f"live state is not three slots and their marks: {error}") from None
     meters, begin = {}, 0
-    for utility in UTILITIES:
-        sent_at, register, rate, epoch = slots[4 * utility.code : 4 * utility.code + 4]
-        first_hour, count = heads[2 * utility.code : 2 * utility.code + 2]
+    for code, utility in enumerate(UTILITIES):
+        sent_at, register, rate, epoch = slots[4 * code : 4 * code + 4]
+        first_hour, count = heads[2 * code : 2 * code + 2]
         marks, begin = lows[begin : begin + count], begin + count
         if sent_at:
             first = first_hour % MARKS_DROPPED
             wide = _widened(marks, register)
             dropped = first_hour >= MARKS_DROPPED
-            by_hour = dict(zip(range(first, first + count), wide, strict=True))
-            meters[utility] = LiveMeter(sent_at, register, rate, epoch, by_hour, dropped)
+            meters[utility] = LiveMeter(sent_at, register, rate, epoch, first, wide, dropped)
     return LiveState(fields[REGION_FIELD].decode(), meters)
 
 
@@ -128,7 +133,7 @@ def _widened(lows: Sequence[int], register: int) -> Sequence[int]:
         if register < 0:
             register = low
         wide.append(register)
-    return wide[::-1]
+    return tuple(reversed(wide))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,6 +7,8 @@ import zoneinfo
 
 from infra.contracts.durations import DAY_MS, HOUR_MS
 
+MINUTE_MS = 60_000
+
 
 @dataclasses.dataclass(frozen=True)
 class LocalDay:
@@ -61,15 +63,16 @@ def local_time(instant: int, zone: str) -> str:
 
 def exact_local_time(instant: int, zone: str) -> str:
     """Return an instant as local ISO 8601 time with offset, to the millisecond where it has any."""
-    local = datetime.datetime.fromtimestamp(instant // 1000, zone_info(zone))
-    local = local.replace(microsecond=instant % 1000 * 1000)
-    return local.isoformat(timespec="milliseconds" if local.microsecond else "seconds")
+    # Since 1972 every zone differs from UTC by whole minutes: a minute's times begin and end alike.
+    second, ms = divmod(instant % MINUTE_MS, 1000)
+    minute = local_time(instant - instant % MINUTE_MS, zone)
+    return f"{minute[:17]}{second:02}{f'.{ms:03}' if ms else ''}{minute[19:]}"
 
 
 def utc_time(instant: int) -> str:
     """Return an instant as ISO 8601 time in UTC, ending in Z, to the millisecond."""
     day, ms = divmod(instant, DAY_MS)
-    minutes, ms = divmod(ms, 60_000)
+    minutes, ms = divmod(ms, MINUTE_MS)
     hour, minute = divmod(minutes, 60)
     return f"{_utc_date(day)}T{hour:02}:{minute:02}:{ms // 1000:02}.{ms % 1000:03}Z"
 

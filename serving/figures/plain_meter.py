@@ -92,11 +92,10 @@ def _live(newest_row: UsageDay, until: int, live: LiveMeter, newest_at: int) -> 
     """Return the hours since `until` by a dial that only rose, the one that runs as the last."""
     first, running = until // HOUR_MS, newest_at // HOUR_MS
     # The first mark may be a meter's beginning, which is not the end of an hour.
-    if next(iter(live.marks), first) >= first:
+    if not live.marks or live.first_hour >= first:
         return None
-    marks = [live.marks.get(hour) for hour in range(first, running)]
-    known = [mark for mark in marks if mark is not None]
-    registers = [newest_row.register_start + sum(newest_row.hours), *known, live.register]
-    if len(known) < len(marks) or registers != sorted(registers):
+    marks = live.marks[first - live.first_hour : running - live.first_hour]
+    registers = [newest_row.register_start + sum(newest_row.hours), *marks, live.register]
+    if len(marks) < running - first or registers != sorted(registers):
         return None
     return list(map(operator.sub, registers[1:], registers))

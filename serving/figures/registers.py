@@ -62,6 +62,7 @@ class MeterRegisters:
         self._found: dict[int, Register | None] = {}
         self._hour_costs: dict[int, tuple[int, ...] | None] = {}
         self._live = live
+        self._marks = live.marks_by_hour() if live else {}
         self._revised = any(row.revision for row in self._rows.values())
         born = [row for row in self._rows.values() if row.first_sent_at is not None]
         self._first_night = born[0] if born else None
@@ -123,8 +124,7 @@ class MeterRegisters:
         live = self._live
         if live is None or not live.marks or self._falls:
             return {}, 0
-        first_instant = (next(iter(live.marks)) + 1) * HOUR_MS
-        return live.marks, max(self._until, first_instant) + 1
+        return self._marks, max(self._until, (live.first_hour + 1) * HOUR_MS) + 1
 
     def _continued(self, night: int) -> bool:
         """Return whether a row begins with the register that the one before ends with."""
@@ -213,7 +213,7 @@ class MeterRegisters:
         """Return the dial's falls since T: the last instant known before each, and the first one after it."""
         if self._live is None or self._only_rises(self._live):
             return []
-        dials = [((hour + 1) * HOUR_MS, mark) for hour, mark in self._live.marks.items()]
+        dials = [((hour + 1) * HOUR_MS, mark) for hour, mark in self._marks.items()]
         dials.append((self._live.sent_at + 1, self._live.register))
         if truth := self._at_until:
             after = [(at, dial) for at, dial in dials if at > self._until]
@@ -224,10 +224,10 @@ class MeterRegisters:
 
     def _only_rises(self, live: LiveMeter) -> bool:
         """Return whether there is no fall, looking at more than has to be: nearly all dials only rise."""
-        shown = [*live.marks.values(), live.register]
+        shown = [*live.marks, live.register]
         if truth := self._at_until:
             since = self._until // HOUR_MS
-            shown = [mark for hour, mark in live.marks.items() if hour >= since]
+            shown = [mark for hour, mark in self._marks.items() if hour >= since]
             shown = [truth.value - self._offset, *shown, live.register]
         return shown == sorted(shown)
 
@@ -285,18 +285,16 @@ class MeterRegisters:
         # nor by the 32 bits of a mark if it fell since: those above are known from the newest register alone.
         if instant <= self._until and (self._offset or self._falls):
             return None
-        marks, dropped = self._live.marks, self._live.marks_dropped
-        first_hour = next(iter(marks))
-        first_instant = (first_hour + 1) * HOUR_MS
+        dropped, first_instant = self._live.marks_dropped, (self._live.first_hour + 1) * HOUR_MS
         if instant > first_instant or (dropped and instant == first_instant):
-            mark = marks.get(instant // HOUR_MS - 1)
+            mark = self._marks.get(instant // HOUR_MS - 1)
             falls = bisect.bisect_right(self._falls, instant, key=lambda fall: fall[1])
             return None if mark is None else Register(mark + self._offset, Layer.LIVE, None, falls)
         # The first mark is the first register that the stream saw, in the hour after it. That is the meter's
         # beginning, unless older marks were dropped or a row of the truth shows the meter to be older.
         if dropped or self._rows:
             return None
-        return Register(marks[first_hour], Layer.LIVE, first_instant)
+        return Register(self._live.marks[0], Layer.LIVE, first_instant)
 
 
 def _night_of(instant: int) -> int:

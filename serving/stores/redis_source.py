@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, cast
 
 import redis.asyncio
@@ -58,9 +58,14 @@ class RedisSource:
         # Of its own: a server that lets us read and not count must not look away to those who read.
         self._limit_guard = Guard("Redis (rate limits)", timeout_ms, now, (RedisError,))
 
-    async def live_state(self, user: OwnedUser) -> LiveState | None:
+    def live_state(self, user: OwnedUser) -> Coroutine[Any, Any, LiveState | None]:
         """See `LiveSource.live_state`; state that breaks its contract is no better than a store away."""
-        fields = await self._together.ask(live_key(user.user_id))
+        return self._decoded(user, self._together.ask(live_key(user.user_id)))
+
+    async def _decoded(
+        self, user: OwnedUser, asked: Awaitable[Mapping[bytes, bytes] | Exception]
+    ) -> LiveState | None:
+        fields = await asked
         if not fields:
             return None
         if isinstance(fields, Exception):

@@ -53,18 +53,13 @@ class BoundedHttp(HttpToolsProtocol):
         if self._deadline is None:
             self._wait()
 
-    def on_url(self, url: bytes) -> None:
-        """Count a part of the address."""
-        self._count(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Count a header field."""
-        self._count(len(name) + len(value) + len(b": \r\n"))
-        super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
-        """End a request's head."""
+        """End a request's head, unless it has become too long."""
+        # What came in one piece was not counted on its way.
+        fields = sum(len(name) + len(value) + len(b": \r\n") for name, value in self.headers)
+        self._head_bytes = len(self.url) + fields
+        if self._head_bytes > HEAD_BYTES_MAX:
+            raise ValueError("a request's head is too long")
         self._unread_bytes, self._in_head = 0, False
         super().on_headers_complete()
 
@@ -78,11 +73,6 @@ class BoundedHttp(HttpToolsProtocol):
         """Refuse what the parser gave up on, by our own limit or its own rules."""
         del msg
         self._refuse(*(TOO_LARGE if self._head_bytes > HEAD_BYTES_MAX else MALFORMED))
-
-    def _count(self, size: int) -> None:
-        self._head_bytes += size
-        if self._head_bytes > HEAD_BYTES_MAX:
-            raise ValueError("a request's head is too long")
 
     def _wait(self) -> None:
         self._deadline = self.loop.call_later(REQUEST_S_MAX, self._give_up)

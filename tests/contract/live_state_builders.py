@@ -27,4 +27,4 @@ def state(store):
 
 
 def marks(store, utility=Utility.GAS):
-    return {hour - 490_000: mark for hour, mark in state(store).meters[utility].marks.items()}
+    return {hour - 490_000: mark for hour, mark in state(store).meters[utility].marks_by_hour().items()}

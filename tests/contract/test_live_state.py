@@ -73,7 +73,7 @@ class TestLiveState:
             sink.write_live(records(beats[position]))
 
         assert marks(store) == {
-            h - 490_000: m for h, m in decode_live_state(in_order).meters[Utility.GAS].marks.items()
+            h - 490_000: m for h, m in decode_live_state(in_order).meters[Utility.GAS].marks_by_hour().items()
         }
 
     def test_hours_that_come_backwards_give_the_same_marks(self, sink, store):

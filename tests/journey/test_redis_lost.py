@@ -48,7 +48,7 @@ def hours_of(found: dict[int, LiveState], until_hour: int) -> dict[tuple[int, st
         (user, utility, hour): mark
         for user, state in found.items()
         for utility, meter in state.meters.items()
-        for hour, mark in meter.marks.items()
+        for hour, mark in meter.marks_by_hour().items()
         if hour < until_hour
     }
 

@@ -142,11 +142,16 @@ class Meter:
         last_hour = sent_at // HOUR_MS
         begun = (since or self.start) // HOUR_MS - 1
         first_hour = max(begun, last_hour - MARKS_MAX)
-        marks = {hour: self.register((hour + 1) * HOUR_MS) for hour in range(first_hour, last_hour)}
+        marks = tuple(self.register((hour + 1) * HOUR_MS) for hour in range(first_hour, last_hour))
         register = self.register(last_hour * HOUR_MS) + extra
-        return LiveState(
-            "US-NY", {ELECTRICITY: LiveMeter(sent_at, register, 700, 1, marks, first_hour > begun)}
-        )
+        meter = LiveMeter(sent_at, register, 700, 1, first_hour, marks, first_hour > begun)
+        return LiveState("US-NY", {ELECTRICITY: meter})
+
+
+def without_marks_before(meter: LiveMeter, hour: int) -> LiveMeter:
+    """Return a meter whose marks of the hours before one were dropped."""
+    lost = min(max(hour - meter.first_hour, 0), len(meter.marks))
+    return meter._replace(first_hour=meter.first_hour + lost, marks=meter.marks[lost:], marks_dropped=True)
 
 
 class InMemoryLive:

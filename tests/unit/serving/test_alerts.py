@@ -1,7 +1,5 @@
 """What a household is told of, and what it is not."""
 
-import dataclasses
-
 import pytest
 from serving_builders import ELECTRICITY, Meter, instant
 
@@ -100,7 +98,7 @@ class TestBaseLoad:
 
 class TestSilentMeter:
     def silent_for(self, minutes: int) -> LiveState:
-        meter = dataclasses.replace(LIVE.meters[ELECTRICITY], sent_at=NOW - minutes * 60_000)
+        meter = LIVE.meters[ELECTRICITY]._replace(sent_at=NOW - minutes * 60_000)
         return LiveState("US-NY", {ELECTRICITY: meter})
 
     def test_is_told_after_a_quarter_of_an_hour(self) -> None:

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from serving_builders import ELECTRICITY, USER_ID, Meter, a_household, instant
+from serving_builders import ELECTRICITY, USER_ID, Meter, a_household, instant, without_marks_before
 
 from infra.contracts.durations import DAY_MS, HOUR_MS
 from infra.contracts.live_state import MARKS_MAX, LiveState
@@ -36,9 +36,8 @@ def usages(day: DayUsage) -> list[int | None]:
 
 def expired(live: LiveState, until: int) -> LiveState:
     """Return the live state without the hours that end before an instant, as `stream expire` leaves it."""
-    meter = live.meters[ELECTRICITY]
-    marks = {hour: mark for hour, mark in meter.marks.items() if (hour + 1) * HOUR_MS >= until}
-    return LiveState(live.region, {ELECTRICITY: dataclasses.replace(meter, marks=marks, marks_dropped=True)})
+    kept = without_marks_before(live.meters[ELECTRICITY], -(-until // HOUR_MS) - 1)
+    return LiveState(live.region, {ELECTRICITY: kept})
 
 
 class TestView:
@@ -176,7 +175,7 @@ class TestView:
 
     def test_makes_no_usage_of_a_register_that_went_down(self) -> None:
         live = METER.live(NOW - 2_000)
-        exchanged = dataclasses.replace(live.meters[ELECTRICITY], register=12, marks={})
+        exchanged = live.meters[ELECTRICITY]._replace(register=12, marks=())
 
         use = electricity(
             METER.truth(START + 3 * DAY_MS - DAY_MS), LiveState("US-NY", {ELECTRICITY: exchanged})

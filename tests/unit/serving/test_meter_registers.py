@@ -1,14 +1,13 @@
 """Truth's continued registers and a dial that begins again: a figure is exact, or there is none."""
 
 import dataclasses
-import itertools
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from serving_builders import ELECTRICITY, USER_ID, Meter, a_household, instant
+from serving_builders import ELECTRICITY, USER_ID, Meter, a_household, instant, without_marks_before
 
 from infra.contracts.durations import DAY_MS, HOUR_MS
 from infra.contracts.live_state import (
@@ -176,10 +175,9 @@ class TestDialThatBeganAgain:
     def test_of_a_projected_register_that_was_too_high_says_so(self) -> None:
         meter = Meter(START, [100] * HOURS)
         live = meter.live(START + 74 * HOUR_MS)
-        behind = dataclasses.replace(
-            live.meters[ELECTRICITY],
+        behind = live.meters[ELECTRICITY]._replace(
             register=meter.register(TRUTH_UNTIL) - 5,
-            marks={hour: mark - 300 for hour, mark in live.meters[ELECTRICITY].marks.items()},
+            marks=tuple(mark - 300 for mark in live.meters[ELECTRICITY].marks),
         )
         truth = meter.truth(START + DAY_MS, START + 2 * DAY_MS)
         newest = truth.rows[-1]._replace(quality="M" * 20 + "P" * 4)
@@ -258,8 +256,7 @@ class TestFirstMark:
         meter = Meter(START, [100] * HOURS)
         live = meter.live(START + 80 * HOUR_MS)
         state = live.meters[ELECTRICITY]
-        kept = dict(itertools.islice(state.marks.items(), len(state.marks) - 5, None))
-        dropped = dataclasses.replace(state, marks=kept, marks_dropped=True)
+        dropped = without_marks_before(state, state.first_hour + len(state.marks) - 5)
 
         use = electricity(Truth(), LiveState("US-NY", {ELECTRICITY: dropped}), START + 80 * HOUR_MS)
 

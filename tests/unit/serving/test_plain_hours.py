@@ -80,12 +80,13 @@ def beating(draw, truth: Truth) -> LiveState:
             bounds[row.night_ms + hour * HOUR_MS] = register = row.register_start + sum(row.hours[:hour])
     offset = truth.rows[-1].register_offset if truth.rows else 0
     sent_at = until + draw(st.integers(0, 40)) * HOUR_MS + draw(st.sampled_from([0, 5_000, HOUR_MS - 1]))
-    marks, newest = {}, register
+    marks, newest = [], register
     for bound in range(first, sent_at + 1, HOUR_MS):
         newest = bounds.get(bound, newest + draw(st.integers(0, 30)) if bound > until else newest)
-        marks[bound // HOUR_MS - 1] = newest - offset
+        marks.append(newest - offset)
     now = newest - offset + draw(st.integers(0, 20))
-    return LiveState("US-NY", {ELECTRICITY: LiveMeter(sent_at, now, 700, 1, marks, draw(st.booleans()))})
+    meter = LiveMeter(sent_at, now, 700, 1, first // HOUR_MS - 1, marks, draw(st.booleans()))
+    return LiveState("US-NY", {ELECTRICITY: meter})
 
 
 def written(view: household.HouseholdView) -> str:
@@ -98,15 +99,16 @@ def lives(draw) -> LiveState | None:
     if not draw(st.integers(0, 5)):
         return None
     last = FIRST // HOUR_MS + draw(st.integers(0, DAYS * 24))
-    register, marks = 5_000, {}
-    for hour in range(last - draw(st.integers(0, 50)), last):
+    first = last - draw(st.integers(0, 50))
+    register, marks = 5_000, []
+    for _ in range(first, last):
         register += draw(st.integers(0, 30))
         if not draw(st.integers(0, 30)):
             register = draw(st.integers(0, 100))
-        if draw(st.integers(0, 12)):
-            marks[hour] = register
+        marks.append(register)
     sent_at = last * HOUR_MS + draw(st.sampled_from([-1, 0, 5_000, HOUR_MS - 1]))
-    meter = LiveMeter(sent_at, register + draw(st.integers(-3, 20)), 700, 1, marks, draw(st.booleans()))
+    now = register + draw(st.integers(-3, 20))
+    meter = LiveMeter(sent_at, now, 700, 1, first, marks, draw(st.booleans()))
     return LiveState("US-NY", {ELECTRICITY: meter})
 
 

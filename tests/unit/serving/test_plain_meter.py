@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from serving_builders import ELECTRICITY, Meter, instant
+from serving_builders import ELECTRICITY, Meter, instant, without_marks_before
 
 from infra.contracts.durations import DAY_MS, HOUR_MS
 from infra.contracts.live_state import LiveMeter
@@ -73,18 +73,11 @@ class TestPlainMeter:
         "live",
         [
             pytest.param(None, id="none"),
-            pytest.param(dataclasses.replace(LIVE, sent_at=TODAY - 1), id="older-than-the-truth"),
-            pytest.param(dataclasses.replace(LIVE, register=5), id="fallen-since"),
-            pytest.param(
-                dataclasses.replace(LIVE, marks={h: m for h, m in LIVE.marks.items() if h % 24 != 2}),
-                id="silent-at-an-hour",
-            ),
-            pytest.param(
-                dataclasses.replace(
-                    LIVE, marks={h: m for h, m in LIVE.marks.items() if h >= TODAY // HOUR_MS}
-                ),
-                id="begun-after-the-truth",
-            ),
+            pytest.param(LIVE._replace(sent_at=TODAY - 1), id="older-than-the-truth"),
+            pytest.param(LIVE._replace(register=5), id="fallen-since"),
+            pytest.param(LIVE._replace(marks=LIVE.marks[:-1]), id="lacks-the-newest-mark"),
+            pytest.param(LIVE._replace(marks=()), id="has-no-marks"),
+            pytest.param(without_marks_before(LIVE, TODAY // HOUR_MS), id="begun-after-the-truth"),
         ],
     )
     def test_is_none_where_live_state_is_not_plain(self, live):

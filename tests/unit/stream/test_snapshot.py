@@ -66,10 +66,10 @@ def as_of(meter: LiveMeter, instant: int) -> int | None:
     """The rule that serving answers by."""
     if not meter.marks:
         return None
-    first = next(iter(meter.marks))
+    first = meter.first_hour
     if not meter.marks_dropped and instant <= (first + 1) * HOUR_MS:
-        return meter.marks[first]
-    return meter.marks.get(instant // HOUR_MS - 1)
+        return meter.marks[0]
+    return meter.marks_by_hour().get(instant // HOUR_MS - 1)
 
 
 def one_by_one(users: Mapping[int, Hash]) -> set[tuple[int, int, int, int]]:
@@ -77,7 +77,7 @@ def one_by_one(users: Mapping[int, Hash]) -> set[tuple[int, int, int, int]]:
     for user, fields in users.items():
         for utility, meter in decode_live_state(fields).meters.items():
             start, end = as_of(meter, START), as_of(meter, START + DAY_MS)
-            began = (next(iter(meter.marks), 0) + 1) * HOUR_MS
+            began = (meter.first_hour if meter.marks else 0) * HOUR_MS + HOUR_MS
             if start is not None and end is not None and (meter.marks_dropped or began < START + DAY_MS):
                 rows.add((user, utility.code, start, end))
     return rows
