@@ -1,9 +1,10 @@
 """What serving tells Prometheus. No label holds what a caller sent: routes are templates, never paths."""
 
+import asyncio
 import datetime
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Any, Literal, TypeVar, get_args
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -42,7 +43,6 @@ UNMATCHED = "unmatched"  # whatever no route answers shares one series
 STATIC = "/pages"  # so do scripts and styles, found or not
 BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
-Answer = TypeVar("Answer")
 Store = Literal["redis", "mysql"]
 Question = Literal[
     "user", "usage", "revisions", "invoices", "alerts", "regions", "load", "history", "quality", "ping"
@@ -120,7 +120,7 @@ class ServingMetrics:
 
 
 class Asked:
-    """The time of one question, from the making to the leaving."""
+    """The time of one question, from the making to the leaving or to the answer."""
 
     __slots__ = ("_began", "_durations", "_failures")
 
@@ -136,6 +136,12 @@ class Asked:
             self._durations.observe(time.perf_counter() - self._began)
         elif issubclass(kind, StoreAway):
             self._failures.inc()
+
+    def answered(self, answer: asyncio.Future[LiveState | None]) -> None:
+        """End with an answer."""
+        if not answer.cancelled():
+            error = answer.exception()
+            self.__exit__(type(error) if error else None)
 
 
 class Measured:
@@ -172,20 +178,19 @@ def route_of(scope: Scope) -> str:
     return str(getattr(scope.get("route"), "path", UNMATCHED))
 
 
-async def _timed(asked: Asked, question: Awaitable[Answer]) -> Answer:
-    with asked:
-        return await question
-
-
 class MeasuredLive:
     """A live source whose answers are timed."""
 
     def __init__(self, source: LiveSource, metrics: ServingMetrics) -> None:
         self._source, self._metrics = source, metrics
 
-    def live_state(self, user: OwnedUser) -> Coroutine[Any, Any, LiveState | None]:
+    def live_state(self, user: OwnedUser) -> asyncio.Future[LiveState | None]:
         """See `LiveSource.live_state`."""
-        return _timed(self._metrics.asked("redis", "user"), self._source.live_state(user))
+        asked = self._metrics.asked("redis", "user")
+        answer = asyncio.ensure_future(self._source.live_state(user))
+        # It may be awaited long after it has come.
+        answer.add_done_callback(asked.answered)
+        return answer
 
     async def loads(self) -> Mapping[str, Course]:
         """See `LiveSource.loads`."""

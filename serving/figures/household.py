@@ -137,11 +137,9 @@ def _difference(
     counted_from, gap = start, None
     if opening.first_heard_at is not None:
         counted_from = opening.first_heard_at
-        at = "at" if opening.layer is Layer.TRUTH else "in the hour from"
-        heard = f"{at} {local_time(counted_from, zone)}"
         if until <= counted_from or closing.first_heard_at is not None:
-            return _unknown(start, until, f"meter first heard {heard}, after this period")
-        gap = f"meter first heard {heard}, counted from there"
+            return _unknown(start, until, _unborn(opening.layer, counted_from, zone))
+        gap = f"{_born(opening.layer, counted_from, zone)}, counted from there"
     if closing.value < opening.value:
         return _unknown(start, until, "register fell in between, known again after the next night")
     layers = (opening.layer,) if opening.layer is closing.layer else (Layer.TRUTH, Layer.LIVE)
@@ -156,6 +154,16 @@ def _difference(
         joint_quality(WORDS[letter] for letter in known.letters),
         known.estimated,
     )
+
+
+def _born(layer: Layer, first_heard_at: int, zone: str) -> str:
+    at = "at" if layer is Layer.TRUTH else "in the hour from"
+    return f"meter first heard {at} {local_time(first_heard_at, zone)}"
+
+
+def _unborn(layer: Layer, first_heard_at: int, zone: str) -> str:
+    """Return why a period that ends before a meter's first heartbeat has no usage."""
+    return f"{_born(layer, first_heard_at, zone)}, after this period"
 
 
 def joint_quality(words: Iterable[str | None]) -> str | None:
@@ -198,12 +206,26 @@ def _day_usage(registers: MeterRegisters, day: LocalDay, zone: str) -> DayUsage:
     revision = max(registers.revisions(day.start, day.end), key=lambda one: one.at, default=None)
     bounds = zip(day.hours, (*day.hours[1:], day.end), strict=True)
     # A day that the clock cuts at a fraction of an hour has hours that are none.
-    known = registers.plain_hours(day.hours) if (day.end - day.start) % HOUR_MS == 0 else {}
-    hours = tuple(
-        _plain_figure(start, known[start]) if start in known else usage_between(registers, start, end, zone)
-        for start, end in bounds
-    )
+    whole = (day.end - day.start) % HOUR_MS == 0
+    known = registers.plain_hours(day.hours) if whole else {}
+    # Registers are known as of whole hours alone.
+    born_at, unborn = _birth(registers, zone) if whole and day.start % HOUR_MS == 0 else (0, "")
+
+    def figure(start: int, end: int) -> Figure:
+        if start in known:
+            return _plain_figure(start, known[start])
+        return _unknown(start, end, unborn) if end <= born_at else usage_between(registers, start, end, zone)
+
+    hours = tuple(figure(start, end) for start, end in bounds)
     return DayUsage(day, usage_between(registers, day.start, day.end, zone), hours, revision)
+
+
+def _birth(registers: MeterRegisters, zone: str) -> tuple[int, str]:
+    """Return when a meter was first heard, 0 where that is not known, and why nothing earlier has a usage."""
+    first = registers.first_heard()
+    if first is None or first.first_heard_at is None:
+        return 0, ""
+    return first.first_heard_at, _unborn(first.layer, first.first_heard_at, zone)
 
 
 def _plain_figure(start: int, hour: tuple[int, str, Layer]) -> Figure:

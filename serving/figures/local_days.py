@@ -54,19 +54,29 @@ def local_date(instant: int, zone: str) -> datetime.date:
     return datetime.datetime.fromtimestamp(instant / 1000, zone_info(zone)).date()
 
 
-@functools.lru_cache(maxsize=4_096)
 def local_time(instant: int, zone: str) -> str:
-    """Return an instant as local ISO 8601 time with offset, to the second."""
-    local = datetime.datetime.fromtimestamp(instant // 1000, zone_info(zone))
-    return local.isoformat(timespec="seconds")
+    """Return an instant (since 1972) as local ISO 8601 time with offset, to the second."""
+    within_minute = instant % MINUTE_MS
+    begin, end = _local_minute(instant - within_minute, zone)
+    return f"{begin}{within_minute // 1000:02}{end}"
 
 
 def exact_local_time(instant: int, zone: str) -> str:
-    """Return an instant as local ISO 8601 time with offset, to the millisecond where it has any."""
-    # Since 1972 every zone differs from UTC by whole minutes: a minute's times begin and end alike.
+    """Return an instant (since 1972) as local ISO 8601 time with offset, to the millisecond if it has any."""
     second, ms = divmod(instant % MINUTE_MS, 1000)
-    minute = local_time(instant - instant % MINUTE_MS, zone)
-    return f"{minute[:17]}{second:02}{f'.{ms:03}' if ms else ''}{minute[19:]}"
+    begin, end = _local_minute(instant - instant % MINUTE_MS, zone)
+    return f"{begin}{second:02}.{ms:03}{end}" if ms else f"{begin}{second:02}{end}"
+
+
+@functools.lru_cache(maxsize=4_096)
+def _local_minute(minute: int, zone: str) -> tuple[str, str]:
+    """Return what the times of a minute have before and after their seconds.
+
+    Since 1972 every zone differs from UTC by whole minutes.
+    """
+    local = datetime.datetime.fromtimestamp(minute // 1000, zone_info(zone))
+    text = local.isoformat(timespec="seconds")
+    return text[:17], text[19:]
 
 
 def utc_time(instant: int) -> str:

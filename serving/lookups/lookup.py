@@ -93,13 +93,12 @@ class Lookup:
         :raises UserNotFound: where both answer and neither knows the user.
         :raises StoreAway: where a store is away and the other knows nothing of the user.
         """
-        asked = self._live.live_state(user)
+        asked = asyncio.ensure_future(self._live.live_state(user))
         try:
             published = await or_away(question)
-        except BaseException:
-            asked.close()
-            raise
-        live = await or_away(asked)
+            live = await or_away(asked)
+        finally:
+            asked.cancel()
         household, truth = (None, Truth()) if isinstance(published, StoreAway) else published
         live_state = None if isinstance(live, StoreAway) else live
         if live_state is None and household is None and not truth.rows:

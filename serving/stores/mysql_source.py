@@ -34,7 +34,7 @@ from serving.stores.usage_queries import UsageQueries
 CONNECTIONS_MAX = 4
 USERS_A_STATEMENT_MAX = 32
 STATEMENTS_UNDER_WAY_MAX = 2
-APART_S = 0.005
+APART_S = 0.008
 WIDE_CONNECTIONS_MAX = 2
 WIDE_TIMES = 4  # as long as one user's may take
 NEAR_MS_MAX = 7 * DAY_MS  # nobody waits for a statement that another's weeks are asked with

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import pathlib
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, cast
 
 import redis.asyncio
@@ -34,7 +34,7 @@ REVOKED_KEY = "revoked"
 REVOKE = (pathlib.Path(__file__).parent / "revoke.lua").read_text()
 USERS_A_TRIP_MAX = 64
 TRIPS_UNDER_WAY_MAX = 2
-APART_S = 0.005
+APART_S = 0.008
 RATE_LIMIT = (pathlib.Path(__file__).parent / "rate_limit.lua").read_text()
 
 
@@ -51,39 +51,24 @@ class RedisSource:
         )
         self._client: Any = redis.asyncio.Redis(connection_pool=pool)
         self._pool = pool
-        self._together = Together(self._hashes, USERS_A_TRIP_MAX, TRIPS_UNDER_WAY_MAX, APART_S)
+        self._together = Together(self._states, USERS_A_TRIP_MAX, TRIPS_UNDER_WAY_MAX, APART_S)
         self._rate_limit = self._client.register_script(RATE_LIMIT)
         self._revoke = self._client.register_script(REVOKE)
         self._guard = Guard("Redis", timeout_ms, now, (RedisError,))
         # Of its own: a server that lets us read and not count must not look away to those who read.
         self._limit_guard = Guard("Redis (rate limits)", timeout_ms, now, (RedisError,))
 
-    def live_state(self, user: OwnedUser) -> Coroutine[Any, Any, LiveState | None]:
+    def live_state(self, user: OwnedUser) -> Awaitable[LiveState | None]:
         """See `LiveSource.live_state`; state that breaks its contract is no better than a store away."""
-        return self._decoded(user, self._together.ask(live_key(user.user_id)))
+        return self._together.ask(user.user_id)
 
-    async def _decoded(
-        self, user: OwnedUser, asked: Awaitable[Mapping[bytes, bytes] | Exception]
-    ) -> LiveState | None:
-        fields = await asked
-        if not fields:
-            return None
-        if isinstance(fields, Exception):
-            raise StoreAway(f"live state cannot be read (user {user.user_id})") from fields
-        try:
-            return decode_live_state(fields)
-        except (KeyError, IndexError, ValueError) as error:
-            raise StoreAway(f"live state is malformed (user {user.user_id})") from error
-
-    async def _hashes(self, keys: Sequence[str]) -> list[Mapping[bytes, bytes] | Exception]:
-        """Return each key's hash, or why that one alone cannot be read."""
+    async def _states(self, users: Sequence[int]) -> list[LiveState | Exception | None]:
+        """Return each user's live state, or why that one alone cannot be read."""
         pipeline = self._client.pipeline(transaction=False)
-        for key in keys:
-            pipeline.hgetall(key)
-        found: list[Mapping[bytes, bytes] | Exception] = await self._guard.ask(
-            lambda: pipeline.execute(raise_on_error=False)
-        )
-        return found
+        for user_id in users:
+            pipeline.hgetall(live_key(user_id))
+        found = await self._guard.ask(lambda: pipeline.execute(raise_on_error=False))
+        return [_state(user_id, fields) for user_id, fields in zip(users, found, strict=True)]
 
     async def regions(self) -> Mapping[str, Mapping[Utility, RegionUse]]:
         """See `LiveSource.regions`."""
@@ -159,3 +144,18 @@ class RedisSource:
         return {
             code: decode_region(fields) for code, fields in zip(codes, await pipeline.execute(), strict=True)
         }
+
+
+def _state(user_id: int, fields: Mapping[bytes, bytes] | Exception) -> LiveState | StoreAway | None:
+    """Return the live state that a user's hash holds, or what to tell of one that cannot be read."""
+    if isinstance(fields, Exception):
+        return _because(fields, StoreAway(f"live state cannot be read (user {user_id})"))
+    try:
+        return decode_live_state(fields) if fields else None
+    except (KeyError, IndexError, ValueError) as error:
+        return _because(error, StoreAway(f"live state is malformed (user {user_id})"))
+
+
+def _because(cause: Exception, away: StoreAway) -> StoreAway:
+    away.__cause__ = cause
+    return away

@@ -4,8 +4,8 @@ import asyncio
 import datetime
 import enum
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol, TypeVar
 
 from infra.contracts.live_state import LiveState, RegionUse
 from infra.contracts.utility import Utility
@@ -50,7 +50,7 @@ class StoreState(enum.StrEnum):
 class LiveSource(Protocol):
     """Live state. No method blocks the event loop or outlasts the time limit."""
 
-    def live_state(self, user: OwnedUser) -> Coroutine[Any, Any, LiveState | None]:
+    def live_state(self, user: OwnedUser) -> Awaitable[LiveState | None]:
         """Return a user's live state, None where there is none; in one round trip.
 
         Asks as it is called, so that another store can be asked before the answer is awaited.

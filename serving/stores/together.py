@@ -17,13 +17,15 @@ Asked = list[tuple[Key, asyncio.Future[Found]]]
 class Together(Generic[Key, Found]):
     """Collects keys; `ask` is given some and returns what was found for each, in their order.
 
+    What was found for one may be an error, which then is that one's alone.
+
     At most `under_way_max` questions are under way at a time, each of at most `keys_max` keys. After
     one of several keys the next begins `apart_s` later at the earliest.
     """
 
     def __init__(
         self,
-        ask: Callable[[Sequence[Key]], Awaitable[Sequence[Found]]],
+        ask: Callable[[Sequence[Key]], Awaitable[Sequence[Found | Exception]]],
         keys_max: int,
         under_way_max: int,
         apart_s: float = 0.0,
@@ -38,7 +40,7 @@ class Together(Generic[Key, Found]):
         self._tasks: set[asyncio.Task[None]] = set()  # the event loop alone would forget them
 
     def ask(self, key: Key) -> asyncio.Future[Found]:
-        """Return what will be found for a key, or whatever `ask` raises.
+        """Return what will be found for a key, or whatever `ask` raises or finds for it.
 
         Whoever waits for a question that fails fails with it: its store would keep the next ones waiting too.
         """
@@ -80,7 +82,11 @@ class Together(Generic[Key, Found]):
                 future.cancel()
             raise
         for (_, future), one in zip(asked, found, strict=True):
-            if not future.done():
+            if future.done():
+                continue
+            if isinstance(one, Exception):
+                future.set_exception(one)
+            else:
                 future.set_result(one)
 
     def _next(self) -> Asked[Key, Found]:

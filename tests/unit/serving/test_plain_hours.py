@@ -128,14 +128,15 @@ class TestPlainHours:
             )
 
         short = viewed()
-        plain = MeterRegisters.plain_hours, household.plain_meter
+        short_ways = MeterRegisters.plain_hours, MeterRegisters.first_heard, household.plain_meter
         shorter = written(short)
         MeterRegisters.plain_hours = lambda self, starts: {}  # type: ignore[method-assign]
+        MeterRegisters.first_heard = lambda self: None  # type: ignore[method-assign]
         household.plain_meter = lambda truth, utility, live: None
         try:
             long = viewed()
         finally:
-            MeterRegisters.plain_hours, household.plain_meter = plain  # type: ignore[method-assign]
+            MeterRegisters.plain_hours, MeterRegisters.first_heard, household.plain_meter = short_ways  # type: ignore[method-assign]
 
         assert short == long
         assert shorter == written(long)
