@@ -23,6 +23,7 @@ from infra.bench.latencies import summary
 
 ANSWER_S_MAX = 10.0
 TICK_S = 0.001
+IDLE_S_MAX = 30.0  # the balancer closes a connection that was idle for twice as long
 
 
 class Connection(asyncio.Protocol):
@@ -35,6 +36,7 @@ class Connection(asyncio.Protocol):
         self._whole = 0
         self._route, self._due_s = "", 0.0
         self.busy = self.gone = False
+        self.answered_s = time.perf_counter()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
@@ -69,7 +71,7 @@ class Connection(asyncio.Protocol):
             length = int(self._answer[at + 16 : self._answer.index(b"\r", at)]) if at >= 0 else 0
             self._whole = head + 4 + length
         if len(self._answer) >= self._whole:
-            self.busy = False
+            self.busy, self.answered_s = False, time.perf_counter()
             self._client.answered(self._route, int(self._answer[9:12]), self._due_s)
             self._client.free(self)
 
@@ -158,9 +160,11 @@ class Client:
     def _ask(self, route: str, request: bytes, due_s: float) -> None:
         while self._idle:
             connection = self._idle.pop()
-            if not connection.closing:
-                connection.ask(route, request, due_s)
-                return
+            if connection.closing or due_s - connection.answered_s > IDLE_S_MAX:
+                connection.close()
+                continue
+            connection.ask(route, request, due_s)
+            return
         self._waiting.append((route, request, due_s))
         if self._open < self._connections_max:
             self._open += 1

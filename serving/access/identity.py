@@ -1,8 +1,8 @@
 """Who asks, and the proof that a user may be asked about."""
 
-import dataclasses
 import enum
 import re
+from typing import NamedTuple
 
 from infra.contracts.heartbeat import USER_ID_MAX, USER_ID_MIN
 
@@ -19,8 +19,7 @@ class Role(enum.StrEnum):
     DEVICE = "device"
 
 
-@dataclasses.dataclass(frozen=True)
-class Identity:
+class Identity(NamedTuple):
     """Whom a token speaks for, until `expires_at` (seconds since 1970). Only a household has a user id."""
 
     subject: str

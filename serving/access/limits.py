@@ -9,7 +9,7 @@ import collections
 import dataclasses
 import ipaddress
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from serving.access.identity import Identity
 from serving.access.refusal import Refusal
@@ -19,8 +19,7 @@ LOCAL_SHARE = 10
 MINUTE_US = 60_000_000
 
 
-@dataclasses.dataclass(frozen=True)
-class Grant:
+class Grant(NamedTuple):
     """How many requests a bucket gave, and after how many microseconds it has one again if it gave none."""
 
     taken: int

@@ -23,7 +23,7 @@ LIFETIME_S_MAX = 31 * 24 * HOUR_S
 TOKEN_CHARS_MAX = 512  # ours have about 300
 NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
 TOKEN_ID = re.compile(r"[A-Za-z0-9_-]{16}")
-ROLES = frozenset(Role)
+ROLES = {role.value: role for role in Role}
 LEEWAY_S = 30  # clocks of machines that issue and check differ by less
 
 
@@ -115,23 +115,21 @@ class Tokens:
 
 def _identity(claims: dict[str, Any]) -> Identity:
     """Return what claims say, held to their types and to each other."""
-    role, user_id, expires_at = claims["role"], claims.get("user_id"), claims["exp"]
-    texts = (claims["sub"], role, claims["jti"])
-    if not all(isinstance(text, str) for text in texts) or role not in ROLES:
+    subject, role, token_id = claims["sub"], claims["role"], claims["jti"]
+    user_id, expires_at = claims.get("user_id"), claims["exp"]
+    if not (type(subject) is type(role) is type(token_id) is str) or role not in ROLES:
         raise _invalid()
-    if not TOKEN_ID.fullmatch(claims["jti"]):
-        raise _invalid()
-    if type(expires_at) is not int or type(claims["iat"]) is not int:
+    if not TOKEN_ID.fullmatch(token_id) or not (type(expires_at) is type(claims["iat"]) is int):
         raise _invalid()
     if role == Role.HOUSEHOLD:
         known = type(user_id) is int and USER_ID_MIN <= user_id <= USER_ID_MAX
-        if not known or claims["sub"] != f"user:{user_id}":
+        if not known or subject != f"user:{user_id}":
             raise _invalid()
     else:
-        kind, _, name = claims["sub"].partition(":")
+        kind, _, name = subject.partition(":")
         if user_id is not None or kind != role or not NAME.fullmatch(name):
             raise _invalid()
-    return Identity(claims["sub"], Role(role), user_id, claims["jti"], expires_at)
+    return Identity(subject, ROLES[role], user_id, token_id, expires_at)
 
 
 def _invalid() -> Exception:

@@ -242,5 +242,7 @@ def _until_now(usage: DayUsage, now_ms: int) -> DayUsage:
 def _notes(known: bool, today: DayUsage, yesterday: DayUsage) -> tuple[str, ...]:
     if not known:
         return ("no heartbeat of this meter is known",)
+    if not today.total.gap and not yesterday.total.gap:
+        return ()
     days = (("today", today), ("yesterday", yesterday))
     return tuple(f"{word}: {usage.total.gap}" for word, usage in days if usage.total.gap)

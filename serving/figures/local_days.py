@@ -5,7 +5,7 @@ import datetime
 import functools
 import zoneinfo
 
-from infra.contracts.durations import DAY_MS, HOUR_MS
+from infra.contracts.durations import HOUR_MS
 
 MINUTE_MS = 60_000
 
@@ -81,15 +81,9 @@ def _local_minute(minute: int, zone: str) -> tuple[str, str]:
 
 def utc_time(instant: int) -> str:
     """Return an instant as ISO 8601 time in UTC, ending in Z, to the millisecond."""
-    day, ms = divmod(instant, DAY_MS)
-    minutes, ms = divmod(ms, MINUTE_MS)
-    hour, minute = divmod(minutes, 60)
-    return f"{_utc_date(day)}T{hour:02}:{minute:02}:{ms // 1000:02}.{ms % 1000:03}Z"
-
-
-@functools.lru_cache(maxsize=1_024)
-def _utc_date(day: int) -> str:
-    return (datetime.date(1970, 1, 1) + datetime.timedelta(days=day)).isoformat()
+    second, ms = divmod(instant % MINUTE_MS, 1000)
+    begin, _ = _local_minute(instant - instant % MINUTE_MS, "UTC")
+    return f"{begin}{second:02}.{ms:03}Z"
 
 
 @functools.lru_cache(maxsize=1_024)

@@ -5,6 +5,7 @@ import time
 
 import uvloop
 
+from infra.bench import client as client_module
 from infra.bench.client import Client
 
 STALL_S = 0.3
@@ -78,6 +79,20 @@ class TestClient:
         # A client that waited for its answers would have seen one slow request, or one a connection.
         assert len(slow) >= 0.6 * STALL_S * 100
         assert max(slow) >= 0.9 * STALL_S
+
+    def test_a_connection_that_was_idle_for_long_is_not_used_again(self, monkeypatch):
+        monkeypatch.setattr(client_module, "IDLE_S_MAX", 0.0)
+        connections = []
+
+        async def serve(reader, writer):
+            connections.append(writer)
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(ANSWER)
+
+        client = asked(50, 0.4, serve)
+
+        assert client.statuses == {200: 20}
+        assert len(connections) == 20
 
     def test_a_connection_that_breaks_is_an_error(self):
         async def serve(reader, writer):

@@ -112,6 +112,23 @@ class TestLookups:
             assert value(samples, "meterbeat_serving_lookup_seconds_count", **asked) == 1
             assert value(samples, "meterbeat_serving_lookup_failures_total", **asked) == 0
 
+    def test_of_one_store_do_not_last_as_long_as_the_other_s(self, after, truth):
+        quick = truth.truth
+
+        async def slow(user, since_ms):
+            await asyncio.sleep(0.3)
+            return await quick(user, since_ms)
+
+        truth.truth = slow
+
+        samples = samples_of(after(HOUSEHOLD))
+
+        redis_s, mysql_s = (
+            value(samples, "meterbeat_serving_lookup_seconds_sum", store=store, question="user")
+            for store in ("redis", "mysql")
+        )
+        assert redis_s < 0.2 < mysql_s
+
     def test_that_find_a_store_away_are_failures(self, after, truth):
         truth.away = True
 

@@ -39,6 +39,18 @@ class TestTogether:
 
         assert asyncio.run(run()) == [[0, 1, 2], [3, 4, 5]]
 
+    def test_what_is_found_wrong_of_one_is_no_other_s(self):
+        async def run():
+            async def ask(keys):
+                return [ValueError(key) if key == 1 else key for key in keys]
+
+            together = Together(ask, keys_max=3, under_way_max=1)
+            answers = [together.ask(key) for key in range(3)]
+            return await asyncio.gather(*answers, return_exceptions=True)
+
+        first, wrong, last = asyncio.run(run())
+        assert (first, repr(wrong), last) == (0, "ValueError(1)", 2)
+
     def test_one_begins_a_moment_after_one_that_was_shared(self):
         async def run():
             store = Store()
