@@ -62,6 +62,9 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take a part of the answer; once it is whole, note its time."""
+        if not self.busy:  # said as it is closed, of its own accord
+            self.close()
+            return
         self._answer += data
         if not self._whole:
             head = self._answer.find(b"\r\n\r\n")

@@ -94,6 +94,19 @@ class TestClient:
         assert client.statuses == {200: 20}
         assert len(connections) == 20
 
+    def test_what_an_idle_connection_says_as_it_is_closed_is_no_answer(self):
+        async def serve(reader, writer):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(ANSWER)
+            await asyncio.sleep(0.01)
+            writer.write(b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n")
+            writer.close()
+
+        client = asked(20, 0.4, serve)
+
+        assert client.statuses == {200: 8}
+        assert not sum(client.errors.values())
+
     def test_a_connection_that_breaks_is_an_error(self):
         async def serve(reader, writer):
             await reader.readuntil(b"\r\n\r\n")
