@@ -76,8 +76,8 @@ help:
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
 
 .venv/.done: requirements.lock pyproject.toml | prerequisites
-	@python=$$(infra/python.sh $(PYTHON)) && echo "making .venv of $$python (about two minutes, once)" \
-		&& "$$python" -m venv --clear .venv
+	@python=$$(infra/python.sh "$(PYTHON)") && echo "making .venv of $$python (about two minutes, once)" \
+		&& "$$python" -m venv .venv
 	$(BIN)/pip install --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
 	@touch $@

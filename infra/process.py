@@ -32,7 +32,7 @@ class Service:
     ready: Callable[[], bool]
     env: Mapping[str, str] = dataclasses.field(default_factory=dict)
     prepare: Callable[[], None] = lambda: None  # data folders and configuration, safe to repeat
-    gives_way: bool = False  # nobody waits for an answer of it; see `giving_way`
+    gives_way: bool = False  # what it does may wait for a moment; see `giving_way`
 
     @property
     def log_path(self) -> pathlib.Path:
@@ -133,11 +133,20 @@ def giving_way() -> Iterator[None]:
     whoever answers people a thousand times a second.
     """
     before = os.sched_getscheduler(0)
-    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     try:
+        # Whoever runs under another policy was given it by somebody who knows better.
+        if before == os.SCHED_OTHER:
+            _set_policy(os.SCHED_BATCH)
         yield
     finally:
-        os.sched_setscheduler(0, before, os.sched_param(0))
+        if before == os.SCHED_OTHER:
+            _set_policy(before)
+
+
+def _set_policy(policy: int) -> None:
+    # Some sandboxes know one policy alone; a service runs without it as well.
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(0, policy, os.sched_param(0))
 
 
 def recorded_pid(pid_path: pathlib.Path) -> int | None:

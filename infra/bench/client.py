@@ -23,7 +23,7 @@ from infra.bench.latencies import summary
 
 ANSWER_S_MAX = 10.0
 TICK_S = 0.001
-IDLE_S_MAX = 30.0  # the balancer closes a connection that was idle for twice as long
+IDLE_S_MAX = 2.5  # the balancer closes one on which nothing came after twice as long
 
 
 class Connection(asyncio.Protocol):

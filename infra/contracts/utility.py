@@ -10,9 +10,6 @@ class Utility(enum.StrEnum):
     GAS = "gas"
     WATER = "water"
 
-    # An enumeration's own is Python code, and answers look members up in dictionaries all the time.
-    __hash__ = str.__hash__
-
     @property
     def code(self) -> int:
         """The utility's number on the wire: 0, 1 or 2."""

@@ -55,14 +55,14 @@ def local_date(instant: int, zone: str) -> datetime.date:
 
 
 def local_time(instant: int, zone: str) -> str:
-    """Return an instant (since 1972) as local ISO 8601 time with offset, to the second."""
+    """Return an instant (since 1973) as local ISO 8601 time with offset, to the second."""
     within_minute = instant % MINUTE_MS
     begin, end = _local_minute(instant - within_minute, zone)
     return f"{begin}{within_minute // 1000:02}{end}"
 
 
 def exact_local_time(instant: int, zone: str) -> str:
-    """Return an instant (since 1972) as local ISO 8601 time with offset, to the millisecond if it has any."""
+    """Return an instant (since 1973) as local ISO 8601 time with offset, to the millisecond if it has any."""
     second, ms = divmod(instant % MINUTE_MS, 1000)
     begin, end = _local_minute(instant - instant % MINUTE_MS, zone)
     return f"{begin}{second:02}.{ms:03}{end}" if ms else f"{begin}{second:02}{end}"
@@ -72,7 +72,7 @@ def exact_local_time(instant: int, zone: str) -> str:
 def _local_minute(minute: int, zone: str) -> tuple[str, str]:
     """Return what the times of a minute have before and after their seconds.
 
-    Since 1972 every zone differs from UTC by whole minutes.
+    Since 1973 every zone differs from UTC by whole minutes.
     """
     local = datetime.datetime.fromtimestamp(minute // 1000, zone_info(zone))
     text = local.isoformat(timespec="seconds")

@@ -20,8 +20,6 @@ class Layer(enum.StrEnum):
     TRUTH = "truth"
     LIVE = "live"
 
-    __hash__ = str.__hash__  # as Utility's
-
 
 @dataclasses.dataclass(frozen=True)
 class Revision:

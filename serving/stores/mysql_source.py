@@ -28,13 +28,12 @@ from serving.stores.mysql_user_source import IDLE_MS_MAX, UserConnections
 from serving.stores.quality_queries import QualityQueries
 from serving.stores.queries import Rows, night_of_ms
 from serving.stores.sources import Guard
-from serving.stores.together import Together
+from serving.stores.together import APART_S, Together
 from serving.stores.usage_queries import UsageQueries
 
 CONNECTIONS_MAX = 4
 USERS_A_STATEMENT_MAX = 32
 STATEMENTS_UNDER_WAY_MAX = 2
-APART_S = 0.008
 WIDE_CONNECTIONS_MAX = 2
 WIDE_TIMES = 4  # as long as one user's may take
 NEAR_MS_MAX = 7 * DAY_MS  # nobody waits for a statement that another's weeks are asked with

@@ -27,14 +27,13 @@ from serving.access.revocation import NEWS_MAX, REVOKED_MAX, RevocationsAway, Re
 from serving.access.tokens import LIFETIME_S_MAX
 from serving.figures.load import Course
 from serving.stores.sources import Guard, StoreAway
-from serving.stores.together import Together
+from serving.stores.together import APART_S, Together
 
 CONNECTIONS_MAX = 32
 REVOKED_KEY = "revoked"
 REVOKE = (pathlib.Path(__file__).parent / "revoke.lua").read_text()
 USERS_A_TRIP_MAX = 64
 TRIPS_UNDER_WAY_MAX = 2
-APART_S = 0.008
 RATE_LIMIT = (pathlib.Path(__file__).parent / "rate_limit.lua").read_text()
 
 

@@ -43,8 +43,11 @@ class BoundedHttp(HttpToolsProtocol):
         self._unread_bytes += len(data)
         super().data_received(data)
         # The parser keeps a field until it is whole, and tells of none before.
-        if self._in_head and self._unread_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
-            self._refuse(*TOO_LARGE)
+        if self._unread_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
+            if self._in_head:
+                self._refuse(*TOO_LARGE)
+            else:  # fields after a body in chunks, when an answer may be on its way
+                self.transport.abort()
 
     def on_message_begin(self) -> None:
         """Begin a request's head."""
@@ -62,6 +65,11 @@ class BoundedHttp(HttpToolsProtocol):
             raise ValueError("a request's head is too long")
         self._unread_bytes, self._in_head = 0, False
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body, whose size the application bounds."""
+        self._unread_bytes = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """End a request: what comes next is a head again."""

@@ -121,6 +121,20 @@ class TestTheHead:
         assert b"HTTP/1.1 431 " in answered
 
 
+class TestFieldsAfterABody:
+    HEAD = b"POST / HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n"
+
+    def test_of_usual_size_are_read(self, port):
+        assert told(port, self.HEAD + b"x: y\r\n\r\n").endswith(b"\r\n\r\n3")
+
+    def test_without_end_are_not_kept(self, port):
+        began = time.monotonic()
+
+        told(port, self.HEAD, *[b"x: y\r\n" * 2_000] * 200, pause_s=0.001)
+
+        assert time.monotonic() - began < PATIENCE_S
+
+
 class TestARequest:
     @pytest.mark.parametrize(
         "sent",
