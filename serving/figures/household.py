@@ -14,9 +14,9 @@ from infra.contracts.live_state import LiveMeter, LiveState
 from infra.contracts.quality import Quality
 from infra.contracts.utility import UTILITIES, Utility
 from serving.figures.figure import STALE_MS, Figure, judged_now
+from serving.figures.gaps import NOTHING_YET, counted_from_birth, nothing_after, unborn
 from serving.figures.local_days import LocalDay, days_at, local_time
-from serving.figures.plain_hours import NOTHING_YET, PlainHours, nothing_after, plain_total
-from serving.figures.plain_meter import PlainDay, plain_meter
+from serving.figures.plain_use import PlainUse, plain_use
 from serving.figures.registers import MeterRegisters, Register
 from serving.figures.truth import Layer, Revision, Truth
 
@@ -74,8 +74,8 @@ class HouseholdView(NamedTuple):
     user_id: int
     now_ms: int
     household: Household
-    truth_until: int | None
-    utilities: Mapping[Utility, UtilityView]
+    truth: Truth
+    utilities: Mapping[Utility, PlainUse | UtilityView]
 
 
 def view(
@@ -87,11 +87,29 @@ def view(
     """
     meters = live_state.meters if live_state else {}
     days = days_at(now_ms, household.zone)
-    utilities = {
-        utility: _utility_view(truth, utility, meters.get(utility), days, household.zone, now_ms)
-        for utility in UTILITIES
-    }
-    return HouseholdView(user_id, now_ms, household, truth.truth_until, utilities)
+
+    def use(utility: Utility) -> PlainUse | UtilityView:
+        live = meters.get(utility)
+        plain = plain_use(truth, utility, live, days, household.zone, now_ms)
+        return plain or utility_view(truth, utility, live, household.zone, now_ms)
+
+    return HouseholdView(user_id, now_ms, household, truth, {utility: use(utility) for utility in UTILITIES})
+
+
+def utility_view(
+    truth: Truth, utility: Utility, live: LiveMeter | None, zone: str, now_ms: int
+) -> UtilityView:
+    """Return one utility's view, whatever the layers know of it.
+
+    :raises zoneinfo.ZoneInfoNotFoundError: where the zone is none.
+    """
+    registers = MeterRegisters(truth, utility, live)
+    today, yesterday = (_day_usage(registers, day, zone) for day in days_at(now_ms, zone))
+    today = _until_now(today, now_ms)
+    notes = _notes(registers.known, today, yesterday)
+    age_ms = max(0, now_ms - live.sent_at) if live else None
+    stale = age_ms is None or age_ms > STALE_MS
+    return UtilityView(live, age_ms, stale, today, yesterday, notes, registers.month_cost)
 
 
 def usage_between(registers: MeterRegisters, start: int, end: int, zone: str) -> Figure:
@@ -138,8 +156,8 @@ def _difference(
     if opening.first_heard_at is not None:
         counted_from = opening.first_heard_at
         if until <= counted_from or closing.first_heard_at is not None:
-            return _unknown(start, until, _unborn(opening.layer, counted_from, zone))
-        gap = f"{_born(opening.layer, counted_from, zone)}, counted from there"
+            return _unknown(start, until, unborn(opening.layer, counted_from, zone))
+        gap = counted_from_birth(opening.layer, counted_from, zone)
     if closing.value < opening.value:
         return _unknown(start, until, "register fell in between, known again after the next night")
     layers = (opening.layer,) if opening.layer is closing.layer else (Layer.TRUTH, Layer.LIVE)
@@ -156,16 +174,6 @@ def _difference(
     )
 
 
-def _born(layer: Layer, first_heard_at: int, zone: str) -> str:
-    at = "at" if layer is Layer.TRUTH else "in the hour from"
-    return f"meter first heard {at} {local_time(first_heard_at, zone)}"
-
-
-def _unborn(layer: Layer, first_heard_at: int, zone: str) -> str:
-    """Return why a period that ends before a meter's first heartbeat has no usage."""
-    return f"{_born(layer, first_heard_at, zone)}, after this period"
-
-
 def joint_quality(words: Iterable[str | None]) -> str | None:
     """Return the word that all share, MIXED where they differ, None without any; None is no word."""
     distinct = {word for word in words if word is not None}
@@ -176,56 +184,20 @@ def _unknown(start: int, end: int, gap: str) -> Figure:
     return Figure(None, start, end, complete=False, gap=gap)
 
 
-def _utility_view(
-    truth: Truth, utility: Utility, live: LiveMeter | None, days: Sequence[LocalDay], zone: str, now_ms: int
-) -> UtilityView:
-    today, yesterday = days
-    meter = plain_meter(truth, utility, live)
-    plain_today = meter.day(today.start, today.end) if meter else None
-    plain_yesterday = meter.day(yesterday.start, yesterday.end) if meter else None
-    if meter and plain_today and plain_yesterday:
-        month_cost, known = meter.month_cost, True
-        used_today = _plain_usage(today, plain_today, zone, now_ms)
-        used_yesterday = _plain_usage(yesterday, plain_yesterday, zone, None)
-    else:
-        registers = MeterRegisters(truth, utility, live)
-        month_cost, known = registers.month_cost, registers.known
-        used_today = _until_now(_day_usage(registers, today, zone), now_ms)
-        used_yesterday = _day_usage(registers, yesterday, zone)
-    notes = _notes(known, used_today, used_yesterday)
-    age_ms = max(0, now_ms - live.sent_at) if live else None
-    stale = age_ms is None or age_ms > STALE_MS
-    return UtilityView(live, age_ms, stale, used_today, used_yesterday, notes, month_cost)
-
-
-def _plain_usage(day: LocalDay, plain: PlainDay, zone: str, now_ms: int | None) -> DayUsage:
-    return DayUsage(day, plain_total(day, plain, zone, now_ms), PlainHours(day, plain, zone))
-
-
 def _day_usage(registers: MeterRegisters, day: LocalDay, zone: str) -> DayUsage:
     revision = max(registers.revisions(day.start, day.end), key=lambda one: one.at, default=None)
     bounds = zip(day.hours, (*day.hours[1:], day.end), strict=True)
     # A day that the clock cuts at a fraction of an hour has hours that are none.
     whole = (day.end - day.start) % HOUR_MS == 0
     known = registers.plain_hours(day.hours) if whole else {}
-    # Registers are known as of whole hours alone.
-    born_at, unborn = _birth(registers, zone) if whole and day.start % HOUR_MS == 0 else (0, "")
 
     def figure(start: int, end: int) -> Figure:
         if start in known:
             return _plain_figure(start, known[start])
-        return _unknown(start, end, unborn) if end <= born_at else usage_between(registers, start, end, zone)
+        return usage_between(registers, start, end, zone)
 
     hours = tuple(figure(start, end) for start, end in bounds)
     return DayUsage(day, usage_between(registers, day.start, day.end, zone), hours, revision)
-
-
-def _birth(registers: MeterRegisters, zone: str) -> tuple[int, str]:
-    """Return when a meter was first heard, 0 where that is not known, and why nothing earlier has a usage."""
-    first = registers.first_heard()
-    if first is None or first.first_heard_at is None:
-        return 0, ""
-    return first.first_heard_at, _unborn(first.layer, first.first_heard_at, zone)
 
 
 def _plain_figure(start: int, hour: tuple[int, str, Layer]) -> Figure:

@@ -119,15 +119,6 @@ class MeterRegisters:
                     found[start] = after - before, Quality.MEASURED, Layer.LIVE
         return found
 
-    def first_heard(self) -> Register | None:
-        """Return the register as of the instants before all heartbeats, None where there may be others."""
-        first, live = self._first_night, self._live
-        if first and first.first_sent_at is not None:
-            return Register(first.register_start, Layer.TRUTH, first.first_sent_at)
-        if live is None or not live.marks or live.marks_dropped or self._rows or self._falls:
-            return None
-        return Register(live.marks[0], Layer.LIVE, (live.first_hour + 1) * HOUR_MS)
-
     def _plain_marks(self) -> tuple[Mapping[int, int], int]:
         """Return the live marks, and from which instant on two of them tell an hour with nothing else."""
         live = self._live

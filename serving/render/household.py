@@ -5,14 +5,16 @@ from typing import Any
 
 import orjson
 
+from infra.contracts.durations import HOUR_MS
 from infra.contracts.invoices import rounded
 from infra.contracts.live_state import LiveMeter, RegionUse
+from infra.contracts.quality import Quality
 from infra.contracts.utility import Utility
 from serving.figures.disclosure import OTHER
-from serving.figures.figure import Figure
-from serving.figures.household import DayUsage, HouseholdView, UtilityView, joint_quality
+from serving.figures.figure import STALE_MS, Figure
+from serving.figures.household import DayUsage, HouseholdView, UtilityView, joint_quality, utility_view
 from serving.figures.local_days import LocalDay, exact_local_time, utc_time
-from serving.figures.plain_hours import PlainHours
+from serving.figures.plain_use import PlainUse
 from serving.figures.regions import CountryUse, country_use, stale
 from serving.lookups.lookup import HouseholdAnswer, RegionsAnswer
 from serving.stores.sources import StoreState
@@ -26,7 +28,6 @@ def household(answer: HouseholdAnswer) -> Json:
     """Return one household's answer in the shape of `shapes.HouseholdNow`."""
     view = answer.view
     owner = view.household
-    utilities = view.utilities.items()
     return {
         "user_id": view.user_id,
         "as_of": utc_time(view.now_ms),
@@ -37,13 +38,15 @@ def household(answer: HouseholdAnswer) -> Json:
             "region_name": owner.region_name,
             "zone": owner.zone,
         },
-        "truth_until": utc_or_none(view.truth_until),
+        "truth_until": utc_or_none(view.truth.truth_until),
         "sources": {"redis": answer.redis, "mysql": answer.mysql},
         "quality": _quality(view),
         "notes": list(answer.notes),
         "utilities": {
-            utility.value: plain_utility(utility, use, owner.zone) or utility_json(utility, use, owner.zone)
-            for utility, use in utilities
+            utility.value: plain_utility(view, utility, use)
+            if isinstance(use, PlainUse)
+            else utility_json(utility, use, owner.zone)
+            for utility, use in view.utilities.items()
         },
     }
 
@@ -86,39 +89,35 @@ def of_regions(answer: RegionsAnswer) -> Json:
     }
 
 
-def plain_utility(utility: Utility, use: UtilityView, zone: str) -> orjson.Fragment | None:
-    """Return what `utility_json` does of a meter whose days plain hours tell, None for any other.
+def plain_utility(view: HouseholdView, utility: Utility, use: PlainUse) -> orjson.Fragment:
+    """Return in short what `utility_json` tells of a plain use.
 
-    Nearly all are such, and of one hour their answers differ in few places: the first one is the pattern.
+    Of one hour such answers differ in few places: the first one, made the long way, is the pattern.
     """
-    today, yesterday, live = use.today, use.yesterday, use.live
-    hours, hours_before = today.hours, yesterday.hours
-    if not (isinstance(hours, PlainHours) and isinstance(hours_before, PlainHours)) or live is None:
-        return None
-    if hours.running is None or hours_before.running is not None or use.month_cost is None:
-        return None
-    of_days = today.day.start, len(hours.known), today.total.layers, yesterday.total.layers
-    key = (utility, zone, *of_days, today.total.complete, use.stale)
+    live, hours, hours_before, month_cost, notes = use
+    sent_at, zone = live.sent_at, view.household.zone
+    age_ms = view.now_ms - sent_at
+    of_hours = sent_at // HOUR_MS, len(hours), len(hours_before), view.truth.truth_until
+    # The newest register is that as of the ms after it was sent.
+    key = (utility, zone, *of_hours, age_ms - 1 > STALE_MS, age_ms > STALE_MS)
     pattern = _PATTERNS.get(key)
     if pattern is None:
         if len(_PATTERNS) >= PATTERNS_MAX:
             _PATTERNS.clear()
-        pattern = _PATTERNS[key] = _pattern(utility_json(utility, use, zone), len(hours.known) + 1)
+        pattern = _PATTERNS[key] = _pattern(view, utility, use)
+    before = (sum(hours_before), *hours_before, rounded(month_cost)) if month_cost is not None else ()
     return orjson.Fragment(
         pattern
         % (
             live.rate,
             live.register,
-            utc_time(live.sent_at).encode(),
-            (use.age_ms or 0) // 1000,
-            exact_local_time(today.total.counted_until, zone).encode(),
-            today.total.usage,
-            *hours.known,
-            hours.running,
-            yesterday.total.usage,
-            *hours_before.known,
-            rounded(use.month_cost),
-            orjson.dumps(use.notes) if use.notes else b"[]",
+            utc_time(sent_at).encode(),
+            max(0, age_ms) // 1000,
+            exact_local_time(sent_at + 1, zone).encode(),
+            sum(hours),
+            *hours,
+            *before,
+            orjson.dumps(notes) if notes else b"[]",
         )
     )
 
@@ -136,15 +135,23 @@ def utility_json(utility: Utility, use: UtilityView, zone: str) -> Json:
     }
 
 
-def _pattern(told: Json, hours: int) -> bytes:
-    """Return an answer's JSON with a %d or %s for what differs between meters; `hours` of today are told."""
+def _pattern(view: HouseholdView, utility: Utility, use: PlainUse) -> bytes:
+    """Return an answer's JSON with a %d or %s for what differs between meters."""
     number, text, texts = "<number>", "<text>", "<texts>"
+    zone = view.household.zone
+    told = utility_json(utility, utility_view(view.truth, utility, use.live, zone, view.now_ms), zone)
     told["now"] |= {"rate": number, "register": number, "sent_at": text, "age_s": number}
     told["today"] |= {"counted_until": text, "usage": number}
-    told["yesterday"]["usage"] = told["month_cost"] = number
     told["notes"] = texts
-    for hour in (*told["today"]["hours"][:hours], *told["yesterday"]["hours"]):
-        hour["usage"] = number
+    days = [(told["today"], len(use.hours))]
+    if use.hours_before:
+        told["yesterday"]["usage"] = told["month_cost"] = number
+        days.append((told["yesterday"], len(use.hours_before)))
+    for day, hours in days:
+        known = [hour for hour in day["hours"] if hour["usage"] is not None]
+        assert len(known) == hours, "the short way and the long way tell the same hours"
+        for hour in known:
+            hour["usage"] = number
     written = orjson.dumps(told).replace(b"%", b"%%")
     written = written.replace(orjson.dumps(number), b"%d").replace(orjson.dumps(texts), b"%s")
     return written.replace(text.encode(), b"%s")
@@ -191,8 +198,13 @@ def _hour(label: str, hour: Figure) -> Json:
 
 def _quality(view: HouseholdView) -> str | None:
     """Return how all figures of today and yesterday are known, together."""
-    days = (day for use in view.utilities.values() for day in (use.today, use.yesterday))
-    return joint_quality(day.total.quality for day in days)
+    words: list[str | None] = []
+    for use in view.utilities.values():
+        if isinstance(use, PlainUse):
+            words.append(Quality.MEASURED.word)
+        else:
+            words += [use.today.total.quality, use.yesterday.total.quality]
+    return joint_quality(words)
 
 
 def _counted(total: Figure, instant: int, day: LocalDay, zone: str) -> str | None:

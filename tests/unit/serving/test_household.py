@@ -5,12 +5,12 @@ import dataclasses
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from serving_builders import ELECTRICITY, USER_ID, Meter, a_household, instant, without_marks_before
+from serving_builders import ELECTRICITY, Meter, instant, without_marks_before
 
 from infra.contracts.durations import DAY_MS, HOUR_MS
 from infra.contracts.live_state import MARKS_MAX, LiveState
 from infra.contracts.utility import Utility
-from serving.figures.household import DayUsage, UtilityView, view
+from serving.figures.household import DayUsage, UtilityView, utility_view
 from serving.figures.truth import Layer, Truth
 
 START = instant("2026-06-01T00:00")
@@ -27,7 +27,7 @@ WITHOUT_DEADLINE = settings(deadline=None)
 def electricity(
     truth: Truth, live: LiveState | None, now: int = NOW, zone: str = "America/New_York"
 ) -> UtilityView:
-    return view(USER_ID, a_household(zone), truth, live, now).utilities[ELECTRICITY]
+    return utility_view(truth, ELECTRICITY, live.meters[ELECTRICITY] if live else None, zone, now)
 
 
 def usages(day: DayUsage) -> list[int | None]:
@@ -94,7 +94,7 @@ class TestView:
         assert use.stale
 
     def test_knows_nothing_of_a_utility_never_heard_of(self) -> None:
-        unheard = view(USER_ID, a_household(), NO_TRUTH, METER.live(NOW), NOW).utilities[Utility.GAS]
+        unheard = utility_view(NO_TRUTH, Utility.GAS, None, "UTC", NOW)
 
         assert unheard.today.total.usage is None
         assert set(usages(unheard.yesterday)) == {None}

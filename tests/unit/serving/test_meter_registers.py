@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from serving_builders import ELECTRICITY, USER_ID, Meter, a_household, instant, without_marks_before
+from serving_builders import ELECTRICITY, Meter, a_household, instant, without_marks_before
 
 from infra.contracts.durations import DAY_MS, HOUR_MS
 from infra.contracts.live_state import (
@@ -23,7 +23,7 @@ from infra.contracts.live_state import (
 )
 from infra.contracts.quality import Quality
 from serving.figures.figure import Figure
-from serving.figures.household import MIXED, UtilityView, view
+from serving.figures.household import MIXED, UtilityView, utility_view
 from serving.figures.truth import Layer, Revision, Truth
 
 START = instant("2026-06-01T00:00")
@@ -77,7 +77,8 @@ class Dial:
 
 
 def electricity(truth: Truth, live: LiveState | None, now: int) -> UtilityView:
-    return view(USER_ID, a_household(), truth, live, now).utilities[ELECTRICITY]
+    meter = live.meters[ELECTRICITY] if live else None
+    return utility_view(truth, ELECTRICITY, meter, a_household().zone, now)
 
 
 def figures(use: UtilityView) -> list[Figure]:

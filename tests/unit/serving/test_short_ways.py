@@ -1,6 +1,7 @@
-"""The short way to an hour's figure comes to what the long way does, whatever the layers hold."""
+"""The short ways to a household's answer come to what the long way does, whatever the layers hold."""
 
 import dataclasses
+import itertools
 
 import orjson
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from infra.contracts.durations import DAY_MS, HOUR_MS
 from infra.contracts.live_state import LiveMeter, LiveState
 from infra.contracts.quality import Quality
 from serving.figures import household
+from serving.figures.local_days import days_at
 from serving.figures.registers import MeterRegisters
 from serving.figures.truth import Revision, Truth, UsageDay
 from serving.lookups.lookup import HouseholdAnswer
@@ -89,9 +91,54 @@ def beating(draw, truth: Truth) -> LiveState:
     return LiveState("US-NY", {ELECTRICITY: meter})
 
 
+@st.composite
+def born(draw, zone: str, now: int) -> tuple[Truth, LiveState]:
+    """A meter that only live state knows, most of all one first heard today; T lies before or after that."""
+    midnight = days_at(now, zone)[0].start
+    first = max(midnight // HOUR_MS + draw(st.integers(-3, 26)), FIRST // HOUR_MS)
+    last = first + draw(st.integers(0, 26))
+    marks = list(itertools.accumulate(draw(st.lists(st.integers(0, 30), min_size=last - first + 1))))[
+        : last - first + 1
+    ]
+    if draw(st.integers(0, 9)) == 0:
+        marks.reverse()
+    register = (marks[-1] if marks else 0) + draw(st.integers(-1, 20))
+    sent_at = last * HOUR_MS + draw(st.sampled_from([0, 5_000, HOUR_MS - 1]))
+    meter = LiveMeter(sent_at, register, 700, 1, first - 1, marks, draw(st.integers(0, 9)) == 0)
+    until = midnight - midnight % DAY_MS + draw(st.integers(-1, 1)) * DAY_MS
+    truth = draw(st.sampled_from([Truth(), Truth(until, frozenset([until - DAY_MS]), ())]))
+    return truth, LiveState("US-NY", {ELECTRICITY: meter})
+
+
 def written(view: household.HouseholdView) -> str:
     answer = HouseholdAnswer(view, StoreState.OK, StoreState.OK, ())
     return orjson.dumps(render.household(answer)).decode()
+
+
+def told(zone: str, truth: Truth, live: LiveState | None, now: int) -> tuple[str, str]:
+    """Return a household's answer the short way and the long way."""
+
+    def answer():
+        return written(household.view(USER_ID, a_household(zone), truth, live, now))
+
+    shorter = answer()
+    short_ways = MeterRegisters.plain_hours, household.plain_use
+    MeterRegisters.plain_hours = lambda self, starts: {}  # type: ignore[method-assign]
+    household.plain_use = lambda *_: None
+    try:
+        return shorter, answer()
+    finally:
+        MeterRegisters.plain_hours, household.plain_use = short_ways  # type: ignore[method-assign]
+
+
+def instants(live: LiveState | None) -> st.SearchStrategy[int]:
+    """When a household asks: at any time, or soon after its newest heartbeat."""
+    anywhen = st.integers(FIRST, FIRST + DAYS * DAY_MS)
+    if live is None:
+        return anywhen
+    sent_at = live.meters[ELECTRICITY].sent_at
+    soon = st.sampled_from([-5, 0, 30_000, 60_000, 60_001, 60_002, 90_000, DAY_MS // 2])
+    return anywhen | soon.map(lambda late: sent_at + late)
 
 
 @st.composite
@@ -112,55 +159,53 @@ def lives(draw) -> LiveState | None:
     return LiveState("US-NY", {ELECTRICITY: meter})
 
 
-class TestPlainHours:
+class TestTheShortWays:
     @settings(max_examples=400, deadline=None)
     @given(st.data(), truths(), st.sampled_from(ZONES))
-    def test_are_what_two_registers_tell(self, data, truth, zone):
+    def test_come_to_what_two_registers_an_hour_tell(self, data, truth, zone):
         live = data.draw(lives() | beating(truth))
-        now = data.draw(st.integers(0, DAYS * DAY_MS))
-        if live is not None and data.draw(st.booleans()):
-            sent_at = live.meters[ELECTRICITY].sent_at
-            now = sent_at - FIRST + data.draw(st.sampled_from([0, 30_000, 90_000, DAY_MS // 2]))
 
-        def viewed():
-            return household.view(
-                USER_ID, dataclasses.replace(a_household(), zone=zone), truth, live, FIRST + now
-            )
+        shorter, longer = told(zone, truth, live, data.draw(instants(live)))
 
-        short = viewed()
-        short_ways = MeterRegisters.plain_hours, MeterRegisters.first_heard, household.plain_meter
-        shorter = written(short)
-        MeterRegisters.plain_hours = lambda self, starts: {}  # type: ignore[method-assign]
-        MeterRegisters.first_heard = lambda self: None  # type: ignore[method-assign]
-        household.plain_meter = lambda truth, utility, live: None
-        try:
-            long = viewed()
-        finally:
-            MeterRegisters.plain_hours, MeterRegisters.first_heard, household.plain_meter = short_ways  # type: ignore[method-assign]
+        assert shorter == longer
 
-        assert short == long
-        assert shorter == written(long)
+    @settings(max_examples=300, deadline=None)
+    @given(st.data(), st.sampled_from(ZONES), st.integers(FIRST, FIRST + DAYS * DAY_MS))
+    def test_come_to_the_same_of_a_meter_that_was_just_born(self, data, zone, now):
+        truth, live = data.draw(born(zone, now))
+
+        shorter, longer = told(zone, truth, live, data.draw(st.just(now) | instants(live)))
+
+        assert shorter == longer
 
     def test_have_one_pattern_for_all_meters_of_an_hour(self):
-        def told(usage: int, extra: int) -> tuple[bytes | None, bytes]:
+        def told_of(usage: int, extra: int) -> tuple[str, str]:
             meter = Meter(FIRST, [usage] * (DAYS * 24))
             published = meter.truth(FIRST + DAY_MS, FIRST + 2 * DAY_MS)
             rows = tuple(row._replace(month_cost=usage * 10**6) for row in published.rows)
             now = FIRST + 3 * DAY_MS + 5 * HOUR_MS + 1_000 + extra
-            live = meter.live(now - extra, extra)
             truth = dataclasses.replace(published, rows=rows)
-            use = household.view(USER_ID, a_household(), truth, live, now).utilities[ELECTRICITY]
-            plain = render.plain_utility(ELECTRICITY, use, a_household().zone)
-            return plain and orjson.dumps(plain), orjson.dumps(
-                render.utility_json(ELECTRICITY, use, a_household().zone)
-            )
+            return told("America/New_York", truth, meter.live(now - extra, extra), now)
 
         before = len(render._PATTERNS)
         for usage, extra in ((7, 3), (0, 0), (123_456, 59_000)):
-            plain, long = told(usage, extra)
-            assert plain == long
+            shorter, longer = told_of(usage, extra)
+            assert shorter == longer
         assert len(render._PATTERNS) == before + 1
 
+    def test_have_patterns_of_their_own_by_age_and_by_how_far_the_truth_goes(self):
+        meter = Meter(FIRST, [7] * (DAYS * 24))
+        sent_at = FIRST + 3 * DAY_MS + 20 * HOUR_MS + 1_000
+        for nights in (1, 2):
+            published = meter.truth(*(FIRST + night * DAY_MS for night in range(1, 1 + nights)))
+            rows = tuple(row._replace(month_cost=10**6) for row in published.rows)
+            truth = dataclasses.replace(published, rows=rows)
+            for age_ms in (60_000, 60_001, 60_002):
+                shorter, longer = told(ZONES[0], truth, meter.live(sent_at), sent_at + age_ms)
+                assert shorter == longer
+
+
+class TestPlainHours:
     def test_are_nearly_all_of_an_ordinary_day(self):
         hours = tuple(range(24))
         rows, register = [], 5_000

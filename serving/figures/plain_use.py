@@ -1,0 +1,130 @@
+"""A utility of which whole measured hours tell all, as of nearly every one: today and yesterday as two lists.
+
+They come to what two registers an hour do, for a small part of the work, and leave to those whatever is not
+plain.
+"""
+
+import operator
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from infra.contracts.durations import DAY_MS, HOUR_MS
+from infra.contracts.live_state import LiveMeter
+from infra.contracts.utility import Utility
+from serving.figures.figure import STALE_MS
+from serving.figures.gaps import counted_from_birth, nothing_after, unborn
+from serving.figures.local_days import LocalDay
+from serving.figures.truth import ALL_MEASURED, Layer, Truth, UsageDay
+
+DAY_HOURS = DAY_MS // HOUR_MS
+
+
+class PlainUse(NamedTuple):
+    """The usage of each hour of today, the last up to the newest heartbeat, and of each hour of yesterday.
+
+    A meter that was born today has its hours since then, none of yesterday and no month's cost.
+    """
+
+    live: LiveMeter
+    hours: Sequence[int]
+    hours_before: Sequence[int]
+    month_cost: int | None  # micro-cents, see UtilityView
+    notes: tuple[str, ...]
+
+
+def plain_use(
+    truth: Truth,
+    utility: Utility,
+    live: LiveMeter | None,
+    days: tuple[LocalDay, LocalDay],
+    zone: str,
+    now: int,
+) -> PlainUse | None:
+    """Return a utility's hours of today and yesterday, None where they do not tell all.
+
+    `now` is in ms since 1970, `days` are those of that instant.
+    """
+    today, yesterday = days
+    if live is None or (yesterday.start % HOUR_MS or today.start % HOUR_MS or today.end % HOUR_MS):
+        return None
+    newest_at = live.sent_at + 1
+    if not today.start < newest_at < today.end or newest_at % HOUR_MS == 0:
+        return None
+    if rows := truth.by_utility.get(utility):
+        return _of_old(rows, truth.truth_until or 0, live, days, zone, now)
+    return _of_born_today(truth.truth_until or 0, live, today, zone, now)
+
+
+def _of_old(
+    rows: Mapping[int, UsageDay],
+    until: int,
+    live: LiveMeter,
+    days: tuple[LocalDay, LocalDay],
+    zone: str,
+    now: int,
+) -> PlainUse | None:
+    """Return the use of a meter that was born before the first hour of `rows`."""
+    today, yesterday = (day.start // HOUR_MS for day in days)
+    first = until // HOUR_MS - len(rows) * DAY_HOURS
+    # A meter may have been born in the first hour, so that a day which begins with it has more to tell.
+    if yesterday <= first or live.sent_at < until:
+        return None
+    hours = _published(rows, until)
+    newest_row = rows.get(until - DAY_MS)
+    if hours is None or newest_row is None or newest_row.month_cost is None:
+        return None
+    since = _live(newest_row, until // HOUR_MS, live)
+    if since is None:
+        return None
+    hours += since
+    if min(hours) < 0:
+        return None
+    newest_at = live.sent_at + 1
+    notes = (f"today: {nothing_after(newest_at, zone)}",) if now - newest_at > STALE_MS else ()
+    before, running = hours[yesterday - first : today - first], hours[today - first :]
+    return PlainUse(live, running, before, newest_row.month_cost, notes)
+
+
+def _published(rows: Mapping[int, UsageDay], until: int) -> list[int] | None:
+    """Return the hours of rows that end with `until`, each measured and going on from the one before."""
+    hours: list[int] = []
+    night = until - len(rows) * DAY_MS
+    register = None
+    for row in rows.values():
+        odd = row.quality != ALL_MEASURED or row.register_offset or row.revision
+        follows = row.night_ms == night and (register is None or register == row.register_start)
+        if odd or not follows or row.first_sent_at is not None:
+            return None
+        hours += row.hours
+        night += DAY_MS
+        register = row.register_start + sum(row.hours)
+    return hours
+
+
+def _live(newest_row: UsageDay, until_hour: int, live: LiveMeter) -> list[int] | None:
+    """Return the hours since the newest row, the one that runs as the last; below 0 where the dial fell."""
+    running = live.sent_at // HOUR_MS
+    # The first mark may be a meter's beginning, which is not the end of an hour.
+    if not live.marks or live.first_hour >= until_hour:
+        return None
+    marks = live.marks[until_hour - live.first_hour : running - live.first_hour]
+    if len(marks) < running - until_hour:
+        return None
+    start = newest_row.register_start + sum(newest_row.hours)
+    return list(map(operator.sub, (*marks, live.register), (start, *marks)))
+
+
+def _of_born_today(until: int, live: LiveMeter, today: LocalDay, zone: str, now: int) -> PlainUse | None:
+    """Return the use of a meter that live state alone knows, from its birth on."""
+    born_at, marks = (live.first_hour + 1) * HOUR_MS, live.marks
+    if live.marks_dropped or not marks or born_at < max(today.start, until):
+        return None
+    if len(marks) != live.sent_at // HOUR_MS - live.first_hour:
+        return None
+    hours = list(map(operator.sub, (*marks[1:], live.register), marks))
+    if min(hours) < 0:
+        return None
+    notes = [f"yesterday: {unborn(Layer.LIVE, born_at, zone)}"]
+    if born_at > today.start or now - live.sent_at - 1 > STALE_MS:
+        notes.insert(0, f"today: {counted_from_birth(Layer.LIVE, born_at, zone)}")
+    return PlainUse(live, hours, (), None, tuple(notes))
