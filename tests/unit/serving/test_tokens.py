@@ -16,7 +16,7 @@ from infra.contracts.heartbeat import USER_ID_MAX, USER_ID_MIN
 from serving.access import keys
 from serving.access.identity import Identity, OwnedUser, Role, owned_by
 from serving.access.refusal import Refusal
-from serving.access.tokens import LIFETIME_S_MAX, TOKEN_CHARS_MAX, Tokens
+from serving.access.tokens import LIFETIME_S_MAX, SIGNATURES, TOKEN_CHARS_MAX, Tokens
 
 NOW_S = 1_780_000_000
 TOKENS = Tokens((TOKEN_KEY,), lambda: NOW_S * 1000)
@@ -225,6 +225,16 @@ class TestForgeries:
     @pytest.mark.parametrize("crit", [["exp"], ["b64"], ["unheard-of"], []])
     def test_with_critical_extensions_are_refused(self, crit: list[str]) -> None:
         assert refused(signed(CLAIMS, {"crit": crit, "b64": False, "unheard-of": 1})) == "token-invalid"
+
+    @given(st.binary(max_size=12) | st.from_regex(rb"[A-Za-z0-9_+/=-]{0,12}", fullmatch=True))
+    def test_have_segments_read_as_the_library_reads_them(self, segment: bytes) -> None:
+        def read(by: type[jwt.PyJWS]) -> bytes | str:
+            try:
+                return by._decode_base64url_segment(segment, "payload")
+            except jwt.DecodeError as error:
+                return str(error)
+
+        assert read(type(SIGNATURES)) == read(jwt.PyJWS)
 
     def test_nested_without_end_are_refused(self) -> None:
         deep = base64.urlsafe_b64encode(b"[" * 300).rstrip(b"=").decode()
