@@ -18,6 +18,7 @@ from serving.access.tokens import Tokens
 
 COOKIE = "meterbeat_session"
 LOGIN = "/login"
+BEARER = b"Bearer "
 COMPANY = frozenset({Role.ANALYST, Role.OPERATOR})
 # The pages that one may be led to, and the roles that find something there; a household finds its own page.
 PAGES = (
@@ -69,7 +70,7 @@ class Access:
     def household(self, scope: Scope) -> Identity | None:
         """Return the household that asks; None where nobody proves to be one: `admit` answers for that."""
         try:
-            identity = self.check(_token(Headers(scope=scope), self.cookie))
+            identity = self.check(_bearer(scope) or _token(Headers(scope=scope), self.cookie))
         except Refusal:
             return None
         return identity if identity.role is Role.HOUSEHOLD else None
@@ -140,6 +141,12 @@ def login_instead_of(request: Request) -> Refusal:
     known = any(page.fullmatch(path) for page, _ in PAGES)
     place = f"{LOGIN}?next={urllib.parse.quote(asked, safe='/')}" if known else LOGIN
     return Refusal(303, "login-first", "Log in first", "log in to see this page", {"Location": place})
+
+
+def _bearer(scope: Scope) -> str:
+    """Return the token of a request that says in the usual words who asks, and only once; else nothing."""
+    told = [value for name, value in scope["headers"] if name == b"authorization"]
+    return told[0][len(BEARER) :].decode("latin-1") if len(told) == 1 and told[0].startswith(BEARER) else ""
 
 
 def _token(headers: Headers, cookie: str) -> str:

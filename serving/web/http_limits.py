@@ -5,6 +5,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from serving.web.written_headers import WritingCycle
+
 HEAD_BYTES_MAX = 32 * 1024
 REQUEST_S_MAX = 15  # a head and its body are sent within
 TOO_LARGE = (
@@ -24,8 +26,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
-        self._head_bytes = self._unread_bytes = 0
-        self._in_head = True
+        self._head_bytes = self._unread_bytes = self._read_at_once = 0
+        self._in_head, self._in_request = True, False
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -40,8 +42,12 @@ class BoundedHttp(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on, unless the head has become too long."""
-        self._unread_bytes += len(data)
+        self._read_at_once = len(data)
+        self._unread_bytes += self._read_at_once
         super().data_received(data)
+        # Nearly every request comes in one piece, and needs no deadline.
+        if self._in_request and self._deadline is None:
+            self._wait()
         # The parser keeps a field until it is whole, and tells of none before.
         if self._unread_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
             if self._in_head:
@@ -52,19 +58,21 @@ class BoundedHttp(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a request's head."""
         super().on_message_begin()
-        self._head_bytes, self._in_head = 0, True
-        if self._deadline is None:
-            self._wait()
+        self._head_bytes, self._in_head, self._in_request = 0, True, True
 
     def on_headers_complete(self) -> None:
         """End a request's head, unless it has become too long."""
-        # What came in one piece was not counted on its way.
-        fields = sum(len(name) + len(value) + len(b": \r\n") for name, value in self.headers)
-        self._head_bytes = len(self.url) + fields
-        if self._head_bytes > HEAD_BYTES_MAX:
-            raise ValueError("a request's head is too long")
+        # What came in one piece was not counted on its way; a small piece holds no long head.
+        if self._unread_bytes + self._read_at_once > HEAD_BYTES_MAX:
+            fields = sum(len(name) + len(value) + len(b": \r\n") for name, value in self.headers)
+            self._head_bytes = len(self.url) + fields
+            if self._head_bytes > HEAD_BYTES_MAX:
+                raise ValueError("a request's head is too long")
         self._unread_bytes, self._in_head = 0, False
         super().on_headers_complete()
+        if self.cycle is not None:
+            # The protocol makes it, and has no place to say of which class.
+            self.cycle.__class__ = WritingCycle
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body, whose size the application bounds."""
@@ -74,7 +82,7 @@ class BoundedHttp(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """End a request: what comes next is a head again."""
         self._stop_waiting()
-        self._unread_bytes, self._in_head = 0, True
+        self._unread_bytes, self._in_head, self._in_request = 0, True, False
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:

@@ -18,6 +18,7 @@ from serving.access.identity import OwnedUser
 from serving.access.policy import OWN_HOUSEHOLD, own_household, policy_of, policy_taken
 from serving.access.session import Access
 from serving.web.headers import Headers
+from serving.web.written_headers import WrittenHeaders
 
 Answer = Callable[[OwnedUser], Awaitable[bytes]]
 Handler = Callable[[Request, Exception], Awaitable[Response]]
@@ -43,7 +44,7 @@ class ShortWay:
         assert not rest, "the user's id is the last of the path"
         self._headers, self._application, self._route, self._answer = headers, application, route, answer
         self._own = [(name.lower().encode(), value.encode()) for name, value in own_headers.items()]
-        self._dressed: list[tuple[bytes, bytes]] = []
+        self._dressed: WrittenHeaders | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or pass it on."""
@@ -67,16 +68,16 @@ class ShortWay:
             response = await self._handled(Request(scope, receive), error)
             await self._headers.passed(response)(scope, receive, send)
             return
-        headers = [*self._always(scope), (b"content-length", b"%d" % len(body))]
+        headers = self._always(scope).of_body(len(body))
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    def _always(self, scope: Scope) -> list[tuple[bytes, bytes]]:
+    def _always(self, scope: Scope) -> WrittenHeaders:
         """Return the headers that all these answers have; they are those of any answer to a household."""
-        if not self._dressed:
+        if self._dressed is None:
             start: Message = {"type": "http.response.start", "status": 200, "headers": self._own}
             self._headers.dress(start, scope)
-            self._dressed = start["headers"]
+            self._dressed = WrittenHeaders(start["headers"])
         return self._dressed
 
     async def _handled(self, request: Request, error: Exception) -> Response:

@@ -6,9 +6,11 @@ import time
 
 import pytest
 import uvicorn
+from starlette.datastructures import MutableHeaders
 
 from serving.web import http_limits
 from serving.web.http_limits import HEAD_BYTES_MAX, BoundedHttp
+from serving.web.written_headers import WrittenHeaders
 
 PATIENCE_S = 0.5
 TOLD_S_MAX = 10
@@ -24,7 +26,9 @@ async def echo(scope, receive, send):
         size, more = size + len(message.get("body", b"")), message.get("more_body", False)
     await asyncio.sleep(PATIENCE_S * 1.5 if scope["path"] == "/slow" else 0)
     answer = str(size).encode()
-    head = [(b"content-length", str(len(answer)).encode())]
+    head = [(b"content-type", b"text/plain"), (b"content-length", str(len(answer)).encode())]
+    if scope["path"] == "/written":
+        head = WrittenHeaders(head[:1]).of_body(len(answer))
     await send({"type": "http.response.start", "status": 200, "headers": head})
     await send({"type": "http.response.body", "body": answer})
 
@@ -168,3 +172,29 @@ class TestARequest:
 
         assert answered.count(b"HTTP/1.1 200 ") == 2
         assert answered.endswith(b"4")
+
+
+class TestAnAnswer:
+    @pytest.mark.parametrize(
+        "sent", [b"GET %s HTTP/1.1\r\nhost: test\r\n%s\r\n", b"HEAD %s HTTP/1.1\r\n%s\r\n"]
+    )
+    @pytest.mark.parametrize("field", [b"", b"connection: close\r\n"])
+    def test_whose_headers_are_written_is_what_it_were_otherwise(self, port, sent, field):
+        last = b"GET / HTTP/1.0\r\n\r\n"
+
+        written, usual = (told(port, sent % (path, field), last) for path in (b"/written", b"/"))
+
+        assert undated(written) == undated(usual)
+        assert written.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert written.count(b"HTTP/1.1 200 ") == (1 if field else 2)
+
+    def test_has_its_headers_written_anew_once_they_were_changed(self):
+        message = {"headers": WrittenHeaders([(b"x", b"y")]).of_body(3)}
+
+        MutableHeaders(scope=message)["connection"] = "close"
+
+        assert type(message["headers"]) is list
+
+
+def undated(answer):
+    return [line for line in answer.split(b"\r\n") if not line.startswith(b"date: ")]
