@@ -17,6 +17,8 @@ from serving.stores.sources import Guard
 
 # A connection idle for longer is tried before it is used: the server may have closed it.
 IDLE_MS_MAX = 5_000
+# So many statements a connection keeps prepared: what is asked again, the server need not read again.
+STATEMENTS_MAX = 32
 
 
 class UserConnections:
@@ -30,6 +32,7 @@ class UserConnections:
         self._options = {name: value for name, value in options.items() if name != "ssl_disabled"}
         self._options["ssl"] = None if plain else _preferred_tls()
         self._options["connect_timeout"] = timeout_ms / 1000
+        self._options["stmt_cache_size"] = STATEMENTS_MAX
         self._places = asyncio.Semaphore(connections_max)
         self._idle: list[tuple[int, Any]] = []
         self._now = now

@@ -5,6 +5,7 @@ not on bytes. Plain questions in a row are planned faster than one that joins al
 """
 
 import datetime
+import functools
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -71,9 +72,19 @@ class Told(NamedTuple):
 
 
 def question(users: Sequence[int], since: datetime.date) -> tuple[str, tuple[object, ...]]:
-    """Return the statement that asks for users' nights from a UTC day on, and its parameters."""
-    sql = _SQL.format(users=", ".join(["%s"] * len(users)))
-    return sql, (*users, since, *users, since, *users, since)
+    """Return the statement that asks for users' nights from a UTC day on, and its parameters.
+
+    It has places for a power of two of users, so that a connection knows few statements: in those left over
+    the last user is named again.
+    """
+    places = 1 << (len(users) - 1).bit_length()
+    asked = [*users, *[users[-1]] * (places - len(users))]
+    return _statement(places), (*asked, since, *asked, since, *asked, since)
+
+
+@functools.cache
+def _statement(users: int) -> str:
+    return _SQL.format(users=", ".join(["%s"] * users))
 
 
 def by_user(users: Sequence[int], since: datetime.date, rows: Rows) -> list[Told]:
