@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, get_args
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,6 +17,7 @@ from infra.contracts.utility import Utility
 from infra.exposition import new_registry
 from serving.access.identity import OwnedUser
 from serving.access.policy import Declared
+from serving.durations import Durations, DurationsByLabels
 from serving.figures.disclosure import Users
 from serving.figures.household import Household
 from serving.figures.load import Course
@@ -54,19 +55,19 @@ class ServingMetrics:
 
     def __init__(self) -> None:
         self.registry: CollectorRegistry = new_registry()
-        self._requests = Histogram(
+        self._requests = DurationsByLabels(
             "meterbeat_serving_request_seconds",
             "Requests by the template of their route and status, and how long they took.",
             ["route", "status"],
-            buckets=BOUNDS_S,
-            registry=self.registry,
+            BOUNDS_S,
+            self.registry,
         )
-        self._lookups = Histogram(
+        self._lookups = DurationsByLabels(
             "meterbeat_serving_lookup_seconds",
             "Questions to a store that it answered, and how long it took.",
             ["store", "question"],
-            buckets=BOUNDS_S,
-            registry=self.registry,
+            BOUNDS_S,
+            self.registry,
         )
         self._failures = Counter(
             "meterbeat_serving_lookup_failures",
@@ -81,10 +82,10 @@ class ServingMetrics:
             registry=self.registry,
         )
         # Labels are looked up once a series, not once a request.
-        self._by_route: dict[tuple[str, int], Histogram] = {}
+        self._by_route: dict[tuple[str, int], Durations] = {}
         self._by_question = {
             (store, question): (
-                self._lookups.labels(store, question),
+                self._lookups.of(store, question),
                 self._failures.labels(store, question),
             )
             for store in get_args(Store)
@@ -100,7 +101,7 @@ class ServingMetrics:
         """Count a request. `route` is a template of ours, so that there are few of them."""
         series = self._by_route.get((route, status))
         if series is None:
-            series = self._by_route[route, status] = self._requests.labels(route, str(status))
+            series = self._by_route[route, status] = self._requests.of(route, str(status))
         series.observe(seconds)
 
     def answered(self, answer: HouseholdAnswer) -> None:
@@ -124,7 +125,7 @@ class Asked:
 
     __slots__ = ("_began", "_durations", "_failures")
 
-    def __init__(self, durations: Histogram, failures: Counter) -> None:
+    def __init__(self, durations: Durations, failures: Counter) -> None:
         self._durations, self._failures = durations, failures
         self._began = time.perf_counter()
 

@@ -5,7 +5,6 @@ truth(period up to T) + (register now - register at T), with the one T of the sn
 T cancels, so no heartbeat is counted twice and none is missed. The two layers never mix inside one register.
 """
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -29,8 +28,7 @@ class UserNotFound(LookupError):  # noqa: N818 - the name says it
     """No store knows a user of this id."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Household:
+class Household(NamedTuple):
     """Master data of one user, as far as a page needs it."""
 
     kind: str | None

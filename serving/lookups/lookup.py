@@ -187,7 +187,7 @@ class Lookup:
             zone_info(household.zone)
         except zoneinfo.ZoneInfoNotFoundError:
             note = f"the household's zone is unknown ({household.zone}); days are UTC days"
-            return dataclasses.replace(household, zone="UTC"), (note,)
+            return household._replace(zone="UTC"), (note,)
         return household, ()
 
 

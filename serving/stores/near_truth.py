@@ -42,11 +42,13 @@ def _ms(column: str) -> str:
     return f"TIMESTAMPDIFF(MICROSECOND, '1970-01-01', {column}) DIV 1000"
 
 
-# Of a usage day all is digits or words of ours, which JSON_ARRAY takes twice as long to put together.
+# Of a usage day all is digits or words of ours, which JSON_ARRAY takes twice as long to put together. After
+# the user come the fields of `UsageDay`; the revision is another row's.
 _SQL = f"""
     SELECT CONCAT('u[', CONCAT_WS(',', u.user_id, {_day("u.night")}, {_text("u.utility")}, u.register_start,
-        u.register_end, COALESCE(u.first_sent_at, 'null'), {_text("u.quality")}, u.register_offset,
-        COALESCE(u.month_cost, 'null'), {_text("u.price_steps")}, {_HOURS}), ']')
+        u.register_end, COALESCE(u.first_sent_at, 'null')), ',[', CONCAT_WS(',', {_HOURS}), '],',
+        CONCAT_WS(',', {_text("u.quality")}, u.register_offset, COALESCE(u.month_cost, 'null'), 'null',
+        {_text("u.price_steps")}), ']')
     FROM {USAGE_DAYS_TABLE} AS u WHERE u.user_id IN ({{users}}) AND u.night >= %s
     UNION ALL
     SELECT CONCAT('h', JSON_ARRAY(h.user_id, h.kind, h.name, h.region, r.name, h.zone, h.currency))
@@ -120,21 +122,9 @@ def truth(told: Told) -> tuple[Household | None, Truth]:
 
 
 def _usage_day(row: Row, revisions: dict[tuple[int, str], Revision]) -> UsageDay:
-    _, day, utility, start, end, first, quality, offset, month_cost, price_steps, *hours = row
-    revision = revisions.get((day, utility))
-    return UsageDay(
-        day * DAY_MS,
-        _UTILITIES[utility],
-        start,
-        end,
-        first,
-        tuple(hours),
-        quality,
-        offset,
-        month_cost,
-        revision,
-        price_steps,
-    )
+    _, day, utility, start, end, first, hours, *rest = row
+    told = UsageDay(day * DAY_MS, _UTILITIES[utility], start, end, first, tuple(hours), *rest)
+    return told._replace(revision=revisions.get((day, utility))) if revisions else told
 
 
 def _revisions(superseded: Iterable[Row]) -> dict[tuple[int, str], Revision]:

@@ -204,7 +204,7 @@ def app(loop: asyncio.AbstractEventLoop) -> Iterator[FastAPI]:
     ids = (USER_ID, OTHER_ID)
     live = InMemoryLive({user: METER.live(NOW - 5_000) for user in ids}, {"US-NY": {ELECTRICITY: use}})
     truth = InMemoryTruth(
-        {user: dataclasses.replace(a_household(), name=NAMES[user]) for user in ids},
+        {user: a_household()._replace(name=NAMES[user]) for user in ids},
         {user: METER.truth(START + DAY_MS, START + 2 * DAY_MS) for user in ids},
         {"US-NY": RegionMaster("New York", "America/New_York")},
     )

@@ -36,7 +36,7 @@ def live() -> InMemoryLive:
 def truth() -> InMemoryTruth:
     published = METER.truth(*NIGHTS)
     rows = tuple(row._replace(price_steps="0:12345") for row in published.rows)
-    household = dataclasses.replace(a_household(), currency="USD")
+    household = a_household()._replace(currency="USD")
     return InMemoryTruth({USER_ID: household}, {USER_ID: dataclasses.replace(published, rows=rows)})
 
 

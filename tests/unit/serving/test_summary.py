@@ -113,7 +113,7 @@ class TestRoute:
 
     @pytest.fixture
     def stored(self) -> InMemoryTruth:
-        household = dataclasses.replace(a_household(), currency="USD")
+        household = a_household()._replace(currency="USD")
         return InMemoryTruth({USER_ID: household}, {USER_ID: truth()})
 
     def test_has_the_documented_shape(
