@@ -40,7 +40,7 @@ class _LoadedKeys(HMACAlgorithm):
 
 
 class _Signatures(jwt.PyJWS):
-    """The library's check of signatures, which looks at each letter of a token in a loop of Python."""
+    """The library's check of signatures, with its segments read in C instead of letter by letter."""
 
     @staticmethod
     def _decode_base64url_segment(segment: bytes, name: str) -> bytes:

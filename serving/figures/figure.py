@@ -24,9 +24,14 @@ class Figure(NamedTuple):
     estimated: int = 0
 
 
+def heard_just_now(newest_at: int, now_ms: int) -> bool:
+    """Return whether a register as of an instant is still that of now."""
+    return now_ms - newest_at <= STALE_MS
+
+
 def judged_now(figure: Figure, start: int, now_ms: int) -> Figure:
     """Judge a period that still runs by the time it has run since `start`: complete if heard of just now."""
     if figure.usage is None or figure.complete:
         return figure
-    complete = now_ms - figure.counted_until <= STALE_MS and figure.counted_from == start
+    complete = heard_just_now(figure.counted_until, now_ms) and figure.counted_from == start
     return figure._replace(complete=complete, gap=None if complete else figure.gap)

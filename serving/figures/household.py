@@ -67,7 +67,10 @@ class UtilityView(NamedTuple):
 
 
 class HouseholdView(NamedTuple):
-    """What a page or a caller is told of one household at one instant."""
+    """What a page or a caller is told of one household at one instant.
+
+    A plain use is told by a pattern of what `utility_view` tells of another one, which is made of `truth`.
+    """
 
     user_id: int
     now_ms: int

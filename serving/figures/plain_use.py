@@ -11,7 +11,7 @@ from typing import NamedTuple
 from infra.contracts.durations import DAY_MS, HOUR_MS
 from infra.contracts.live_state import LiveMeter
 from infra.contracts.utility import Utility
-from serving.figures.figure import STALE_MS
+from serving.figures.figure import heard_just_now
 from serving.figures.gaps import counted_from_birth, nothing_after, unborn
 from serving.figures.local_days import LocalDay
 from serving.figures.truth import ALL_MEASURED, Layer, Truth, UsageDay
@@ -22,13 +22,15 @@ DAY_HOURS = DAY_MS // HOUR_MS
 class PlainUse(NamedTuple):
     """The usage of each hour of today, the last up to the newest heartbeat, and of each hour of yesterday.
 
-    A meter that was born today has its hours since then, none of yesterday and no month's cost.
+    A meter that was born today has its hours since then, and none of yesterday. `complete`: today's usage is
+    all that there was until now.
     """
 
     live: LiveMeter
     hours: Sequence[int]
     hours_before: Sequence[int]
     month_cost: int | None  # micro-cents, see UtilityView
+    complete: bool
     notes: tuple[str, ...]
 
 
@@ -50,42 +52,41 @@ def plain_use(
     newest_at = live.sent_at + 1
     if not today.start < newest_at < today.end or newest_at % HOUR_MS == 0:
         return None
+    heard = heard_just_now(newest_at, now)
     if rows := truth.by_utility.get(utility):
-        return _of_old(rows, truth.truth_until or 0, live, days, zone, now)
-    return _of_born_today(truth.truth_until or 0, live, today, zone, now)
+        return _use_of_old(rows, truth.truth_until or 0, live, days, zone, heard)
+    return _use_since_birth(truth.truth_until or 0, live, today, zone, heard)
 
 
-def _of_old(
+def _use_of_old(
     rows: Mapping[int, UsageDay],
     until: int,
     live: LiveMeter,
     days: tuple[LocalDay, LocalDay],
     zone: str,
-    now: int,
+    heard: bool,
 ) -> PlainUse | None:
     """Return the use of a meter that was born before the first hour of `rows`."""
     today, yesterday = (day.start // HOUR_MS for day in days)
     first = until // HOUR_MS - len(rows) * DAY_HOURS
     # A meter may have been born in the first hour, so that a day which begins with it has more to tell.
-    if yesterday <= first or live.sent_at < until:
+    if not first < yesterday < today or live.sent_at < until:
         return None
-    hours = _published(rows, until)
-    newest_row = rows.get(until - DAY_MS)
-    if hours is None or newest_row is None or newest_row.month_cost is None:
+    hours, newest_row = _hours_published(rows, until), rows.get(until - DAY_MS)
+    if hours is None or newest_row is None:
         return None
-    since = _live(newest_row, until // HOUR_MS, live)
+    since = _hours_since(newest_row, until // HOUR_MS, live)
     if since is None:
         return None
     hours += since
     if min(hours) < 0:
         return None
-    newest_at = live.sent_at + 1
-    notes = (f"today: {nothing_after(newest_at, zone)}",) if now - newest_at > STALE_MS else ()
+    notes = () if heard else (f"today: {nothing_after(live.sent_at + 1, zone)}",)
     before, running = hours[yesterday - first : today - first], hours[today - first :]
-    return PlainUse(live, running, before, newest_row.month_cost, notes)
+    return PlainUse(live, running, before, newest_row.month_cost, heard, notes)
 
 
-def _published(rows: Mapping[int, UsageDay], until: int) -> list[int] | None:
+def _hours_published(rows: Mapping[int, UsageDay], until: int) -> list[int] | None:
     """Return the hours of rows that end with `until`, each measured and going on from the one before."""
     hours: list[int] = []
     night = until - len(rows) * DAY_MS
@@ -101,7 +102,7 @@ def _published(rows: Mapping[int, UsageDay], until: int) -> list[int] | None:
     return hours
 
 
-def _live(newest_row: UsageDay, until_hour: int, live: LiveMeter) -> list[int] | None:
+def _hours_since(newest_row: UsageDay, until_hour: int, live: LiveMeter) -> list[int] | None:
     """Return the hours since the newest row, the one that runs as the last; below 0 where the dial fell."""
     running = live.sent_at // HOUR_MS
     # The first mark may be a meter's beginning, which is not the end of an hour.
@@ -114,7 +115,7 @@ def _live(newest_row: UsageDay, until_hour: int, live: LiveMeter) -> list[int] |
     return list(map(operator.sub, (*marks, live.register), (start, *marks)))
 
 
-def _of_born_today(until: int, live: LiveMeter, today: LocalDay, zone: str, now: int) -> PlainUse | None:
+def _use_since_birth(until: int, live: LiveMeter, today: LocalDay, zone: str, heard: bool) -> PlainUse | None:
     """Return the use of a meter that live state alone knows, from its birth on."""
     born_at, marks = (live.first_hour + 1) * HOUR_MS, live.marks
     if live.marks_dropped or not marks or born_at < max(today.start, until):
@@ -124,7 +125,8 @@ def _of_born_today(until: int, live: LiveMeter, today: LocalDay, zone: str, now:
     hours = list(map(operator.sub, (*marks[1:], live.register), marks))
     if min(hours) < 0:
         return None
-    notes = [f"yesterday: {unborn(Layer.LIVE, born_at, zone)}"]
-    if born_at > today.start or now - live.sent_at - 1 > STALE_MS:
-        notes.insert(0, f"today: {counted_from_birth(Layer.LIVE, born_at, zone)}")
-    return PlainUse(live, hours, (), None, tuple(notes))
+    notes: tuple[str, ...] = (f"yesterday: {unborn(Layer.LIVE, born_at, zone)}",)
+    complete = heard and born_at == today.start
+    if not complete:
+        notes = (f"today: {counted_from_birth(Layer.LIVE, born_at, zone)}", *notes)
+    return PlainUse(live, hours, (), None, complete, notes)

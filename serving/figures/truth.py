@@ -30,7 +30,10 @@ class Revision:
 
 
 class UsageDay(NamedTuple):
-    """One published row: a meter's UTC day, as `infra/contracts/nightly.py` lays it down."""
+    """One published row: a meter's UTC day, as `infra/contracts/nightly.py` lays it down.
+
+    `serving/stores/near_truth.py` asks for the fields in this order.
+    """
 
     night_ms: int  # the day's start
     utility: Utility

@@ -20,7 +20,8 @@ from serving.lookups.lookup import HouseholdAnswer, RegionsAnswer
 from serving.stores.sources import StoreState
 
 Json = dict[str, Any]
-PATTERNS_MAX = 4_096  # of one hour there are a few hundred at most, by zones
+# Of one hour there are a few hundred by zones, and some more while meters are born.
+PATTERNS_MAX = 4_096
 _PATTERNS: dict[tuple[Hashable, ...], bytes] = {}
 
 
@@ -94,18 +95,16 @@ def plain_utility(view: HouseholdView, utility: Utility, use: PlainUse) -> orjso
 
     Of one hour such answers differ in few places: the first one, made the long way, is the pattern.
     """
-    live, hours, hours_before, month_cost, notes = use
+    live, hours, hours_before, month_cost, complete, notes = use
     sent_at, zone = live.sent_at, view.household.zone
     age_ms = view.now_ms - sent_at
     of_hours = sent_at // HOUR_MS, len(hours), len(hours_before), view.truth.truth_until
-    # The newest register is that as of the ms after it was sent.
-    key = (utility, zone, *of_hours, age_ms - 1 > STALE_MS, age_ms > STALE_MS)
+    key = (utility, zone, *of_hours, month_cost is None, complete, age_ms > STALE_MS)
     pattern = _PATTERNS.get(key)
     if pattern is None:
         if len(_PATTERNS) >= PATTERNS_MAX:
-            _PATTERNS.clear()
+            del _PATTERNS[next(iter(_PATTERNS))]
         pattern = _PATTERNS[key] = _pattern(view, utility, use)
-    before = (sum(hours_before), *hours_before, rounded(month_cost)) if month_cost is not None else ()
     return orjson.Fragment(
         pattern
         % (
@@ -116,7 +115,8 @@ def plain_utility(view: HouseholdView, utility: Utility, use: PlainUse) -> orjso
             exact_local_time(sent_at + 1, zone).encode(),
             sum(hours),
             *hours,
-            *before,
+            *((sum(hours_before), *hours_before) if hours_before else ()),
+            *(() if month_cost is None else (rounded(month_cost),)),
             orjson.dumps(notes) if notes else b"[]",
         )
     )
@@ -144,8 +144,10 @@ def _pattern(view: HouseholdView, utility: Utility, use: PlainUse) -> bytes:
     told["today"] |= {"counted_until": text, "usage": number}
     told["notes"] = texts
     days = [(told["today"], len(use.hours))]
+    if use.month_cost is not None:
+        told["month_cost"] = number
     if use.hours_before:
-        told["yesterday"]["usage"] = told["month_cost"] = number
+        told["yesterday"]["usage"] = number
         days.append((told["yesterday"], len(use.hours_before)))
     for day, hours in days:
         known = [hour for hour in day["hours"] if hour["usage"] is not None]

@@ -26,7 +26,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
-        self._head_bytes = self._unread_bytes = self._read_at_once = 0
+        self._head_bytes = self._unread_bytes = self._read_at_once = self._begun_in = 0
         self._in_head, self._in_request = True, False
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -45,8 +45,9 @@ class BoundedHttp(HttpToolsProtocol):
         self._read_at_once = len(data)
         self._unread_bytes += self._read_at_once
         super().data_received(data)
-        # Nearly every request comes in one piece, and needs no deadline.
-        if self._in_request and self._deadline is None:
+        # Nearly every request comes in one piece, and needs no deadline. A piece that is no part of any has
+        # stopped the time that a connection may be idle.
+        if self._deadline is None and (self._in_request or self._waits_for_nothing()):
             self._wait()
         # The parser keeps a field until it is whole, and tells of none before.
         if self._unread_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
@@ -59,11 +60,12 @@ class BoundedHttp(HttpToolsProtocol):
         """Begin a request's head."""
         super().on_message_begin()
         self._head_bytes, self._in_head, self._in_request = 0, True, True
+        self._begun_in = self._read_at_once
 
     def on_headers_complete(self) -> None:
         """End a request's head, unless it has become too long."""
-        # What came in one piece was not counted on its way; a small piece holds no long head.
-        if self._unread_bytes + self._read_at_once > HEAD_BYTES_MAX:
+        # What came in one piece was not counted on its way; small pieces hold no long head.
+        if self._begun_in + self._unread_bytes > HEAD_BYTES_MAX:
             fields = sum(len(name) + len(value) + len(b": \r\n") for name, value in self.headers)
             self._head_bytes = len(self.url) + fields
             if self._head_bytes > HEAD_BYTES_MAX:
@@ -89,6 +91,10 @@ class BoundedHttp(HttpToolsProtocol):
         """Refuse what the parser gave up on, by our own limit or its own rules."""
         del msg
         self._refuse(*(TOO_LARGE if self._head_bytes > HEAD_BYTES_MAX else MALFORMED))
+
+    def _waits_for_nothing(self) -> bool:
+        answered = self.cycle is not None and self.cycle.response_complete
+        return answered and self.timeout_keep_alive_task is None
 
     def _wait(self) -> None:
         self._deadline = self.loop.call_later(REQUEST_S_MAX, self._give_up)

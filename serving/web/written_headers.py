@@ -1,6 +1,7 @@
 """Headers that many answers share, written once: the server reads and writes each of each answer anew."""
 
 from collections.abc import Iterable
+from typing import Self
 
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -8,16 +9,21 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 Header = tuple[bytes, bytes]
 
 
-class WrittenHeaders(list[Header]):
+class WrittenHeaders(tuple[Header, ...]):
     """Headers as ASGI has them, for the body's length as well, and as they go over the wire.
 
     Whoever changes headers on their way does so in a list of their own, which then is no longer one of these.
     """
 
-    def __init__(self, headers: Iterable[Header], body_bytes: int = 0, written: bytes = b"") -> None:
-        super().__init__(headers)
-        self.body_bytes = body_bytes
-        self.written = written or b"".join(b"%s: %s\r\n" % header for header in self)
+    body_bytes: int
+    written: bytes
+
+    def __new__(cls, headers: Iterable[Header], body_bytes: int = 0, written: bytes = b"") -> Self:
+        """Return the headers; `written` is known of those that have been written before."""
+        told = super().__new__(cls, headers)
+        told.body_bytes = body_bytes
+        told.written = written or b"".join(b"%s: %s\r\n" % header for header in told)
+        return told
 
     def of_body(self, body_bytes: int) -> "WrittenHeaders":
         """Return the headers of an answer of so many bytes."""
@@ -27,7 +33,7 @@ class WrittenHeaders(list[Header]):
 
 
 class WritingCycle(RequestResponseCycle):
-    """A request and its answer, whose headers may have been written before."""
+    """A request and its answer, whose headers may be written already: such an answer is logged nowhere."""
 
     async def send(self, message: ASGISendEvent) -> None:
         """Send a part of an answer."""

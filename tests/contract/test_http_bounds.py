@@ -37,7 +37,13 @@ async def echo(scope, receive, send):
 def port(monkeypatch):
     monkeypatch.setattr(http_limits, "REQUEST_S_MAX", PATIENCE_S)
     config = uvicorn.Config(
-        echo, port=0, http=BoundedHttp, ws="none", lifespan="off", log_level="critical", timeout_keep_alive=5
+        echo,
+        port=0,
+        http=BoundedHttp,
+        ws="none",
+        lifespan="off",
+        log_level="critical",
+        timeout_keep_alive=5,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
@@ -131,6 +137,14 @@ class TestTheHead:
         assert answered.count(b"HTTP/1.1 200 ") == 1
         assert b"HTTP/1.1 431 " in answered
 
+    def test_begun_with_the_end_of_another_request_has_the_same_bound(self, port):
+        head = request(fields=b"x: %s\r\n" % (b"y" * 60_000))
+
+        answered = told(port, b"GET / HTTP/1.1\r\nhost: test\r\n\r\n" + head[:-4], head[-4:], pause_s=0.05)
+
+        assert answered.count(b"HTTP/1.1 200 ") == 1
+        assert b"HTTP/1.1 431 " in answered
+
 
 class TestFieldsAfterABody:
     HEAD = b"POST / HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n"
@@ -161,6 +175,12 @@ class TestARequest:
 
         assert b"200" not in answered
         assert time.monotonic() - began < 20 * PATIENCE_S
+
+    def test_that_never_begins_is_given_up(self, port):
+        """An empty line after an answer is no request, and yet something that came."""
+        answered = told(port, b"GET / HTTP/1.1\r\nhost: test\r\n\r\n", b"\r\n", pause_s=0.1)
+
+        assert answered.count(b"HTTP/1.1 ") == 1
 
     def test_may_be_answered_for_longer_than_it_took(self, port):
         assert told(port, request(path="/slow", body=b"abc")).endswith(b"\r\n\r\n3")
@@ -193,7 +213,7 @@ class TestAnAnswer:
 
         MutableHeaders(scope=message)["connection"] = "close"
 
-        assert type(message["headers"]) is list
+        assert not isinstance(message["headers"], WrittenHeaders)
 
 
 def undated(answer):

@@ -39,10 +39,13 @@ class TestPlainUse:
         midnight = TODAY + 3 * HOUR_MS
         assert use.hours == [*usages(midnight, TODAY + 5 * HOUR_MS), 3]
         assert use.hours_before == usages(midnight - DAY_MS, midnight)
-        assert (use.month_cost, use.notes) == (7, ())
+        assert (use.month_cost, use.complete, use.notes) == (7, True, ())
 
     def test_says_that_it_ends_with_a_heartbeat_of_a_while_ago(self):
-        assert found(now=NOW + 61_000).notes == ("today: nothing known after 2026-03-13T02:01:30-03:00",)
+        use = found(now=NOW + 61_000)
+
+        assert not use.complete
+        assert use.notes == ("today: nothing known after 2026-03-13T02:01:30-03:00",)
 
     def test_of_a_meter_born_today_has_the_hours_since(self):
         use = found(Truth(), BORN, "UTC")
@@ -64,7 +67,6 @@ class TestPlainUse:
             pytest.param({"register_start": 1}, id="it-does-not-go-on-from-the-night-before"),
             pytest.param({"night_ms": START + 5 * DAY_MS}, id="a-night-is-missing"),
             pytest.param({"hours": (-1, 1, *NIGHTS.rows[1].hours[2:])}, id="an-hour-is-negative"),
-            pytest.param({"month_cost": None}, id="its-month-is-not-priced"),
         ],
     )
     def test_is_none_where_a_night_is_not_plain(self, changed):

@@ -13,6 +13,7 @@ from infra.contracts.live_state import LiveMeter, LiveState
 from infra.contracts.quality import Quality
 from serving.figures import household
 from serving.figures.local_days import days_at
+from serving.figures.plain_use import PlainUse
 from serving.figures.registers import MeterRegisters
 from serving.figures.truth import Revision, Truth, UsageDay
 from serving.lookups.lookup import HouseholdAnswer
@@ -22,6 +23,7 @@ from serving.stores.sources import StoreState
 FIRST = instant("2026-10-30T00:00")
 DAYS = 4
 LETTERS = "".join(Quality)
+AGES_MS = [-5, 0, 30_000, 60_000, 60_001, 60_002, 90_000, 2 * HOUR_MS]
 ZONES = ["America/New_York", "Europe/Berlin", "Asia/Kolkata", "Australia/Lord_Howe", "UTC"]
 
 
@@ -91,20 +93,63 @@ def beating(draw, truth: Truth) -> LiveState:
     return LiveState("US-NY", {ELECTRICITY: meter})
 
 
+DEFECTS = {
+    "estimated": {"quality": "M" * 23 + "E"},
+    "offset": {"register_offset": 700},
+    "revised": {"revision": Revision(FIRST, "late data")},
+    "born": {"first_sent_at": FIRST + 5},
+    "fell": {"hours": (-1, *[1] * 23)},
+}
+
+
+@st.composite
+def plain(draw) -> tuple[Truth, LiveState, str | None]:
+    """A meter of which whole measured hours tell all, but for a defect that is named."""
+    nights = draw(st.integers(2, DAYS))
+    until = FIRST + nights * DAY_MS
+    usages = draw(st.lists(st.integers(0, 3_000), min_size=24 * (nights + 2), max_size=24 * (nights + 2)))
+    bounds = list(itertools.accumulate(usages, initial=draw(st.sampled_from([0, 5_000, 2**32 - 9_000]))))
+    defect = draw(st.sampled_from([None, None, None, *DEFECTS, "unpriced", "no mark"]))
+    cost = None if defect == "unpriced" else draw(st.integers(-(10**9), 10**12))
+    rows = [
+        UsageDay(
+            FIRST + night * DAY_MS,
+            ELECTRICITY,
+            bounds[24 * night],
+            bounds[24 * night + 24],
+            None,
+            tuple(usages[24 * night : 24 * night + 24]),
+            month_cost=cost,
+        )
+        for night in range(nights)
+    ]
+    if defect in DEFECTS:
+        rows[-1] = rows[-1]._replace(**DEFECTS[defect])
+    newest = 24 * nights + draw(st.integers(0, 47))
+    first = 24 * nights - draw(st.integers(1, 30))
+    marks = bounds[first + 1 : newest + 1]
+    if defect == "no mark":
+        marks = marks[:-1]
+    sent_at = FIRST + newest * HOUR_MS + draw(st.integers(0, HOUR_MS - 2))
+    register = bounds[newest] + draw(st.integers(0, 100))
+    meter = LiveMeter(sent_at, register, 700, 1, FIRST // HOUR_MS + first, marks, draw(st.booleans()))
+    published = frozenset(row.night_ms for row in rows)
+    return Truth(until, published, tuple(rows)), LiveState("US-NY", {ELECTRICITY: meter}), defect
+
+
 @st.composite
 def born(draw, zone: str, now: int) -> tuple[Truth, LiveState]:
-    """A meter that only live state knows, most of all one first heard today; T lies before or after that."""
+    """A meter that only live state knows, first heard today or a few hours before; T lies before or after."""
     midnight = days_at(now, zone)[0].start
-    first = max(midnight // HOUR_MS + draw(st.integers(-3, 26)), FIRST // HOUR_MS)
-    last = first + draw(st.integers(0, 26))
-    marks = list(itertools.accumulate(draw(st.lists(st.integers(0, 30), min_size=last - first + 1))))[
-        : last - first + 1
-    ]
+    newest = now // HOUR_MS
+    first = draw(st.integers(min(midnight // HOUR_MS, newest) - 2, newest))
+    usages = draw(st.lists(st.integers(0, 30), min_size=newest - first, max_size=newest - first))
+    marks = list(itertools.accumulate(usages, initial=9))
     if draw(st.integers(0, 9)) == 0:
         marks.reverse()
-    register = (marks[-1] if marks else 0) + draw(st.integers(-1, 20))
-    sent_at = last * HOUR_MS + draw(st.sampled_from([0, 5_000, HOUR_MS - 1]))
-    meter = LiveMeter(sent_at, register, 700, 1, first - 1, marks, draw(st.integers(0, 9)) == 0)
+    sent_at = now - draw(st.sampled_from([0, 0, 2_000, 60_000, 60_001, 60_002]))
+    dropped = draw(st.integers(0, 9)) == 0
+    meter = LiveMeter(sent_at, marks[-1] + draw(st.integers(0, 20)), 700, 1, first - 1, marks, dropped)
     until = midnight - midnight % DAY_MS + draw(st.integers(-1, 1)) * DAY_MS
     truth = draw(st.sampled_from([Truth(), Truth(until, frozenset([until - DAY_MS]), ())]))
     return truth, LiveState("US-NY", {ELECTRICITY: meter})
@@ -137,7 +182,7 @@ def instants(live: LiveState | None) -> st.SearchStrategy[int]:
     if live is None:
         return anywhen
     sent_at = live.meters[ELECTRICITY].sent_at
-    soon = st.sampled_from([-5, 0, 30_000, 60_000, 60_001, 60_002, 90_000, DAY_MS // 2])
+    soon = st.sampled_from([*AGES_MS, DAY_MS // 2])
     return anywhen | soon.map(lambda late: sent_at + late)
 
 
@@ -170,11 +215,27 @@ class TestTheShortWays:
         assert shorter == longer
 
     @settings(max_examples=300, deadline=None)
+    @given(plain(), st.sampled_from(ZONES), st.sampled_from(AGES_MS))
+    def test_are_taken_by_every_plain_meter_and_come_to_the_same(self, drawn, zone, age_ms):
+        truth, live, defect = drawn
+        sent_at = live.meters[ELECTRICITY].sent_at
+        now = sent_at + age_ms
+
+        shorter, longer = told(zone, truth, live, now)
+
+        assert shorter == longer
+        today, yesterday = days_at(now, zone)
+        on_the_hour = (sent_at + 1) % HOUR_MS and not (today.start % HOUR_MS or yesterday.start % HOUR_MS)
+        if defect in (None, "unpriced") and on_the_hour and today.start <= sent_at < today.end:
+            use = household.view(USER_ID, a_household(zone), truth, live, now).utilities[ELECTRICITY]
+            assert isinstance(use, PlainUse) == (yesterday.start > FIRST)
+
+    @settings(max_examples=300, deadline=None)
     @given(st.data(), st.sampled_from(ZONES), st.integers(FIRST, FIRST + DAYS * DAY_MS))
     def test_come_to_the_same_of_a_meter_that_was_just_born(self, data, zone, now):
         truth, live = data.draw(born(zone, now))
 
-        shorter, longer = told(zone, truth, live, data.draw(st.just(now) | instants(live)))
+        shorter, longer = told(zone, truth, live, now)
 
         assert shorter == longer
 
