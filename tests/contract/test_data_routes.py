@@ -122,20 +122,24 @@ def live(services):
     store.close()
 
 
+def mysql_source(published):
+    return MysqlSource(
+        host=published.mysql_host,
+        port=published.mysql_port,
+        database=published.mysql_database,
+        user=published.mysql_serving_user,
+        password=published.mysql_serving_password,
+        timeout_ms=TIMEOUT_MS,
+        now=lambda: NOW,
+    )
+
+
 def ask(published, live, path, role=Role.OPERATOR, **headers):
     """Ask the application over the real stores."""
 
     async def asked():
         tokens = Tokens((KEY,), lambda: NOW)
-        mysql = MysqlSource(
-            host=published.mysql_host,
-            port=published.mysql_port,
-            database=published.mysql_database,
-            user=published.mysql_serving_user,
-            password=published.mysql_serving_password,
-            timeout_ms=TIMEOUT_MS,
-            now=lambda: NOW,
-        )
+        mysql = mysql_source(published)
         source = RedisSource(live, TIMEOUT_MS, lambda: NOW)
         spending = limits(source, 1_000_000, 1_000_000, lambda: NOW)
         access = Access(tokens, spending, Revocations(source, lambda: NOW), False)
@@ -319,15 +323,21 @@ LARGE = {"u", "s", "p", "i", "c", "d", "findings", "reconciliations", "invoice_l
 }
 
 
-@pytest.mark.parametrize("statement", [*STATEMENTS, "truth of one", "truth of many"])
+TRUTHS = {"truth of one": 1, "truth of three": 3, "truth of many": USERS_A_STATEMENT_MAX}
+every_statement = pytest.mark.parametrize("statement", [*STATEMENTS, *TRUTHS])
+
+
+def as_asked(statement):
+    """Return a statement as serving has it, and its parameters."""
+    if users := TRUTHS.get(statement):
+        return near_truth.question(range(USER, USER + users), FIRST)
+    module, name = statement.split(".")
+    return getattr(importlib.import_module(f"serving.stores.{module}"), name), STATEMENTS[statement]
+
+
+@every_statement
 def test_every_table_that_grows_is_asked_by_an_index(published, statement):
-    if statement in STATEMENTS:
-        module, name = statement.split(".")
-        sql = getattr(importlib.import_module(f"serving.stores.{module}"), name)
-        parameters = STATEMENTS[statement]
-    else:
-        users = range(USER, USER + (1 if statement == "truth of one" else USERS_A_STATEMENT_MAX))
-        sql, parameters = near_truth.question(users, FIRST)
+    sql, parameters = as_asked(statement)
     with connected(published) as cursor:
         cursor.execute(f"EXPLAIN {sql}", parameters)
         names = [column[0] for column in cursor.description]
@@ -335,3 +345,21 @@ def test_every_table_that_grows_is_asked_by_an_index(published, statement):
 
     by_none = [step for step in plan if step["table"] in LARGE and not step["possible_keys"]]
     assert [step for step in by_none if step["type"] not in ("const", "system")] == []
+
+
+@every_statement
+def test_a_prepared_statement_tells_what_the_text_of_it_does(published, statement):
+    sql, parameters = as_asked(statement)
+    with connected(published) as cursor:
+        cursor.execute(sql, parameters)
+        as_text = list(cursor.fetchall())
+
+    async def prepared():
+        source = mysql_source(published)
+        try:
+            # One question alone goes to one connection, which keeps the statement from the first time on.
+            return [list(await source.ask(sql, parameters)) for _ in range(3)]
+        finally:
+            await source.close()
+
+    assert asyncio.run(prepared()) == [as_text] * 3
