@@ -14,7 +14,6 @@ import urllib.request
 from collections.abc import Iterable
 
 from infra.flink import metrics
-from infra.jvm import TRANSLATING_ASIDE
 from infra.process import Service
 from infra.settings import Settings
 
@@ -84,7 +83,7 @@ def _configuration(settings: Settings, flink: pathlib.Path) -> dict[str, object]
         # It coordinates and computes nothing: optimising its code costs more than it could ever save.
         "env.java.opts.jobmanager": "-XX:TieredStopAtLevel=1",
         # A tenth less of the processor than with the collector that keeps its pauses short.
-        "env.java.opts.taskmanager": " ".join(("-XX:+UseParallelGC", *TRANSLATING_ASIDE)),
+        "env.java.opts.taskmanager": "-XX:+UseParallelGC",
         "jobmanager.rpc.address": "127.0.0.1",
         "jobmanager.bind-host": "127.0.0.1",
         "jobmanager.rpc.port": base + 82,

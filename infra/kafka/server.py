@@ -11,7 +11,6 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from infra.contracts import dead_letter, tick
 from infra.contracts.utility import UTILITIES
-from infra.jvm import TRANSLATING_ASIDE
 from infra.process import Service, ServiceError, port_answers
 from infra.settings import Settings
 
@@ -53,7 +52,7 @@ def service(settings: Settings) -> Service:
     """Return the local broker; its data stays in its folder between runs."""
     folder = settings.home / "kafka"
     port, controller_port = settings.port_base + 92, settings.port_base + 93
-    java = ["java", f"-Xmx{HEAP_MB}m", f"-Xms{HEAP_MB}m", "-XX:+UseG1GC", *TRANSLATING_ASIDE]
+    java = ["java", f"-Xmx{HEAP_MB}m", f"-Xms{HEAP_MB}m", "-XX:+UseG1GC"]
     java += [f"-Dlog4j2.configurationFile={folder}/log4j2.properties", "-cp", f"{settings.jars}/kafka/*"]
 
     def prepare() -> None:

@@ -9,7 +9,6 @@ import boto3
 import botocore.config
 import botocore.exceptions
 
-from infra.jvm import TRANSLATING_ASIDE
 from infra.process import Service, ServiceError
 from infra.settings import Settings
 
@@ -38,7 +37,7 @@ def service(settings: Settings) -> Service:
         (folder / "s3proxy.conf").touch(mode=0o600)
         (folder / "s3proxy.conf").write_text(CONFIGURATION.format(port=port, folder=folder, **keys))
 
-    java = ["java", f"-Xmx{HEAP_MB}m", *TRANSLATING_ASIDE, f"-Dlogback.configurationFile={LOGGING}"]
+    java = ["java", f"-Xmx{HEAP_MB}m", f"-Dlogback.configurationFile={LOGGING}"]
     java += ["-cp", f"{settings.jars}/s3/*"]
     return Service(
         name="s3",
