@@ -3,6 +3,7 @@ package meterbeat;
 import java.nio.ByteBuffer;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.concurrent.ThreadLocalRandom;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.parquet.column.ParquetProperties.WriterVersion;
 import org.apache.parquet.hadoop.ParquetWriter;
@@ -16,7 +17,10 @@ import org.apache.parquet.schema.MessageTypeParser;
 
 /** Makes Parquet files of heartbeats; the columns are those of infra/contracts/archive.py. */
 final class ArchiveWriter extends ParquetWriter.Builder<Heartbeat, ArchiveWriter> {
-  private static final long ROW_GROUP_BYTES = 32 << 20;
+  // A row group leaves for S3 once it is full: what stays for the checkpoint, which ends all files at once, is small.
+  // Each file has another size of them, so that the files of an hour do not fill theirs together.
+  private static final long ROW_GROUP_BYTES_MIN = 2 << 20;
+  private static final long ROW_GROUP_BYTES_MAX = 4 << 20;
 
   ArchiveWriter(OutputFile file) {
     super(file);
@@ -25,7 +29,7 @@ final class ArchiveWriter extends ParquetWriter.Builder<Heartbeat, ArchiveWriter
     withDictionaryEncoding(false);
     withDictionaryEncoding("region", true);
     withCompressionCodec(CompressionCodecName.ZSTD);
-    withRowGroupSize(ROW_GROUP_BYTES);
+    withRowGroupSize(ThreadLocalRandom.current().nextLong(ROW_GROUP_BYTES_MIN, ROW_GROUP_BYTES_MAX));
   }
 
   @Override
