@@ -1,6 +1,7 @@
 #!/bin/sh
 # Prints which Python the environment is made of: the one that is named, else the fastest build in reach of the
-# first version that will do, whichever patch release it is. Nearly all that serving does is Python, and builds of one version differ by half.
+# first version that will do, whichever patch release it is. Nearly all that serving does is Python, and builds of
+# one version differ by half.
 # Usage: infra/python.sh [PYTHON]
 
 fits='import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))'

@@ -72,10 +72,11 @@ def _use_of_old(
     # A meter may have been born in the first hour, so that a day which begins with it has more to tell.
     if not first < yesterday < today or live.sent_at < until:
         return None
-    hours, newest_row = _hours_published(rows, until), rows.get(until - DAY_MS)
-    if hours is None or newest_row is None:
+    published = _hours_published(rows, until)
+    if published is None:
         return None
-    since = _hours_since(newest_row, until // HOUR_MS, live)
+    hours, register = published
+    since = _hours_since(register, until // HOUR_MS, live)
     if since is None:
         return None
     hours += since
@@ -83,27 +84,27 @@ def _use_of_old(
         return None
     notes = () if heard else (f"today: {nothing_after(live.sent_at + 1, zone)}",)
     before, running = hours[yesterday - first : today - first], hours[today - first :]
-    return PlainUse(live, running, before, newest_row.month_cost, heard, notes)
+    return PlainUse(live, running, before, rows[until - DAY_MS].month_cost, heard, notes)
 
 
-def _hours_published(rows: Mapping[int, UsageDay], until: int) -> list[int] | None:
-    """Return the hours of rows that end with `until`, each measured and going on from the one before."""
+def _hours_published(rows: Mapping[int, UsageDay], until: int) -> tuple[list[int], int] | None:
+    """Return the hours of rows that end with `until`, each measured, and the register that they lead to."""
     hours: list[int] = []
     night = until - len(rows) * DAY_MS
-    register = None
+    register = next(iter(rows.values())).register_start
     for row in rows.values():
         odd = row.quality != ALL_MEASURED or row.register_offset or row.revision
-        follows = row.night_ms == night and (register is None or register == row.register_start)
+        follows = row.night_ms == night and row.register_start == register
         if odd or not follows or row.first_sent_at is not None:
             return None
         hours += row.hours
         night += DAY_MS
-        register = row.register_start + sum(row.hours)
-    return hours
+        register += sum(row.hours)
+    return hours, register
 
 
-def _hours_since(newest_row: UsageDay, until_hour: int, live: LiveMeter) -> list[int] | None:
-    """Return the hours since the newest row, the one that runs as the last; below 0 where the dial fell."""
+def _hours_since(register: int, until_hour: int, live: LiveMeter) -> list[int] | None:
+    """Return the hours since a register, the one that runs as the last; below 0 where the dial fell."""
     running = live.sent_at // HOUR_MS
     # The first mark may be a meter's beginning, which is not the end of an hour.
     if not live.marks or live.first_hour >= until_hour:
@@ -111,8 +112,7 @@ def _hours_since(newest_row: UsageDay, until_hour: int, live: LiveMeter) -> list
     marks = live.marks[until_hour - live.first_hour : running - live.first_hour]
     if len(marks) < running - until_hour:
         return None
-    start = newest_row.register_start + sum(newest_row.hours)
-    return list(map(operator.sub, (*marks, live.register), (start, *marks)))
+    return list(map(operator.sub, (*marks, live.register), (register, *marks)))
 
 
 def _use_since_birth(until: int, live: LiveMeter, today: LocalDay, zone: str, heard: bool) -> PlainUse | None:

@@ -18,6 +18,7 @@ from infra.contracts import master_data, nightly
 from infra.contracts.nightly import FINDINGS_COLUMNS, RECONCILIATIONS_COLUMNS, USAGE_DAYS_COLUMNS
 from infra.contracts.utility import UTILITIES, Utility
 from infra.mysql import server
+from serving.stores.mysql_source import MysqlSource
 
 NIGHT = Night(datetime.date(2026, 3, 28))
 NEXT = Night(datetime.date(2026, 3, 29))
@@ -90,6 +91,19 @@ def own_database(services):
     settings = dataclasses.replace(services.settings, mysql_database=f"night_{uuid.uuid4().hex[:8]}")
     server.migrate(settings)
     return settings
+
+
+def serving_source(settings, timeout_ms, now):
+    """What serving asks, as the user that it asks as."""
+    return MysqlSource(
+        host=settings.mysql_host,
+        port=settings.mysql_port,
+        database=settings.mysql_database,
+        user=settings.mysql_serving_user,
+        password=settings.mysql_serving_password,
+        timeout_ms=timeout_ms,
+        now=now,
+    )
 
 
 @contextlib.contextmanager

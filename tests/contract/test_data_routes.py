@@ -27,7 +27,7 @@ from fleet_builders import (
     rows_of,
     used,
 )
-from night_builders import USER, connected
+from night_builders import USER, connected, serving_source
 
 from batch.night import Night
 from infra.contracts.durations import HOUR_MS
@@ -55,7 +55,7 @@ from serving.access.revocation import Revocations
 from serving.access.session import Access
 from serving.access.tokens import Tokens
 from serving.stores import near_truth
-from serving.stores.mysql_source import USERS_A_STATEMENT_MAX, MysqlSource
+from serving.stores.mysql_source import USERS_A_STATEMENT_MAX
 from serving.stores.redis_source import RedisSource
 
 KEY = b"a key of this test alone, long enough to sign with it"
@@ -122,24 +122,12 @@ def live(services):
     store.close()
 
 
-def mysql_source(published):
-    return MysqlSource(
-        host=published.mysql_host,
-        port=published.mysql_port,
-        database=published.mysql_database,
-        user=published.mysql_serving_user,
-        password=published.mysql_serving_password,
-        timeout_ms=TIMEOUT_MS,
-        now=lambda: NOW,
-    )
-
-
 def ask(published, live, path, role=Role.OPERATOR, **headers):
     """Ask the application over the real stores."""
 
     async def asked():
         tokens = Tokens((KEY,), lambda: NOW)
-        mysql = mysql_source(published)
+        mysql = serving_source(published, TIMEOUT_MS, lambda: NOW)
         source = RedisSource(live, TIMEOUT_MS, lambda: NOW)
         spending = limits(source, 1_000_000, 1_000_000, lambda: NOW)
         access = Access(tokens, spending, Revocations(source, lambda: NOW), False)
@@ -355,7 +343,7 @@ def test_a_prepared_statement_tells_what_the_text_of_it_does(published, statemen
         as_text = list(cursor.fetchall())
 
     async def prepared():
-        source = mysql_source(published)
+        source = serving_source(published, TIMEOUT_MS, lambda: NOW)
         try:
             # One question alone goes to one connection, which keeps the statement from the first time on.
             return [list(await source.ask(sql, parameters)) for _ in range(3)]

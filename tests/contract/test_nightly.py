@@ -29,6 +29,7 @@ from night_builders import (
     connected,
     everything,
     publish,
+    serving_source,
     usage_day,
 )
 
@@ -38,7 +39,6 @@ from serving.access.identity import owned_by_this_machine
 from serving.figures.household import Household
 from serving.figures.regions import RegionMaster
 from serving.figures.truth import Revision, Truth, UsageDay
-from serving.stores.mysql_source import MysqlSource
 
 LATER = PUBLISHED_AT + datetime.timedelta(hours=1)
 
@@ -62,15 +62,7 @@ def ask(settings, question):
     """Return what serving's source answers to a question."""
 
     async def answer():
-        source = MysqlSource(
-            host=settings.mysql_host,
-            port=settings.mysql_port,
-            database=settings.mysql_database,
-            user=settings.mysql_serving_user,
-            password=settings.mysql_serving_password,
-            timeout_ms=10_000,
-            now=lambda: time.time_ns() // 1_000_000,
-        )
+        source = serving_source(settings, 10_000, lambda: time.time_ns() // 1_000_000)
         try:
             return await question(source)
         finally:

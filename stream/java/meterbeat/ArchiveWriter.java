@@ -18,7 +18,7 @@ import org.apache.parquet.schema.MessageTypeParser;
 /** Makes Parquet files of heartbeats; the columns are those of infra/contracts/archive.py. */
 final class ArchiveWriter extends ParquetWriter.Builder<Heartbeat, ArchiveWriter> {
   // A row group leaves for S3 once it is full: what stays for the checkpoint, which ends all files at once, is small.
-  // Each file has another size of them, so that the files of an hour do not fill theirs together.
+  // Each file has another size of them, so that the files do not fill theirs together.
   private static final long ROW_GROUP_BYTES_MIN = 2 << 20;
   private static final long ROW_GROUP_BYTES_MAX = 4 << 20;
 
