@@ -15,6 +15,13 @@ START_S_MAX = 90
 STOP_S_MAX = 20
 FREE_S_MAX = 5
 LAST_WORDS_MAX = 300
+# Whoever streams lets those go first who answer people, and the night lets both: with a ninth and a
+# twenty-eighth of their weight it still goes on where they take all there is.
+STREAM_NICE = 10
+NIGHT_NICE = 15
+# Linux lets users without rights set a session's priority ten times a second, all of them together.
+AUTOGROUP_TRIES_MAX = 20
+AUTOGROUP_PAUSE_S = 0.05
 
 
 class ServiceError(RuntimeError):
@@ -32,7 +39,7 @@ class Service:
     ready: Callable[[], bool]
     env: Mapping[str, str] = dataclasses.field(default_factory=dict)
     prepare: Callable[[], None] = lambda: None  # data folders and configuration, safe to repeat
-    gives_way: bool = False  # what it does may wait for a moment; see `giving_way`
+    nice: int = 0  # how far it lets others go first; see `give_way`
 
     @property
     def log_path(self) -> pathlib.Path:
@@ -71,8 +78,9 @@ class Service:
             self.prepare()
         except (OSError, subprocess.CalledProcessError) as error:
             raise ServiceError(f"{self.name} cannot be set up: {error}; see {self.folder}") from None
-        with giving_way() if self.gives_way else contextlib.nullcontext():
-            launch(self.command, self.folder, self.env, self.folder)
+        process = launch(self.command, self.folder, self.env, self.folder)
+        if self.nice:
+            give_way(process.pid, self.nice)
         return True
 
     def wait(self) -> None:
@@ -125,28 +133,25 @@ def launch(
     return process
 
 
-@contextlib.contextmanager
-def giving_way() -> Iterator[None]:
-    """Have what is started meanwhile wait for its turn, instead of interrupting what runs as it wakes up.
+def give_way(session: int, nice: int) -> None:
+    """Have all processes of a session let others go first wherever there is too little processor for all.
 
-    It gets its share of the processor all the same. On few cores a stream's many threads would else stop
-    whoever answers people a thousand times a second.
+    `session` is the process id of its leader. Linux shares processors among sessions before it looks at
+    processes (autogroups, sched(7)), so that both have a priority. Neither can be taken back without rights;
+    where a system knows but one of them, or none, a service runs without it.
     """
-    before = os.sched_getscheduler(0)
-    try:
-        # Whoever runs under another policy was given it by somebody who knows better.
-        if before == os.SCHED_OTHER:
-            _set_policy(os.SCHED_BATCH)
-        yield
-    finally:
-        if before == os.SCHED_OTHER:
-            _set_policy(before)
-
-
-def _set_policy(policy: int) -> None:
-    # Some sandboxes know one policy alone; a service runs without it as well.
     with contextlib.suppress(OSError):
-        os.sched_setscheduler(0, policy, os.sched_param(0))
+        os.setpriority(os.PRIO_PGRP, session, nice)
+    autogroup = pathlib.Path(f"/proc/{session}/autogroup")
+    for _ in range(AUTOGROUP_TRIES_MAX):
+        try:
+            autogroup.write_text(str(nice))
+        except BlockingIOError:
+            time.sleep(AUTOGROUP_PAUSE_S)
+        except OSError:
+            return
+        else:
+            return
 
 
 def recorded_pid(pid_path: pathlib.Path) -> int | None:
@@ -197,9 +202,9 @@ def started_at(pid: int) -> int | None:
     return None if fields[0] == "Z" else int(fields[19])
 
 
-def end(pid: int) -> None:
+def end(pid: int, asking: signal.Signals = signal.SIGTERM) -> None:
     """Ask a process and those it started to end, and after STOP_S_MAX make them; return once it is gone."""
-    for request in (signal.SIGTERM, signal.SIGKILL):
+    for request in (asking, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, request)
         deadline = time.monotonic() + STOP_S_MAX

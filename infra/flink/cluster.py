@@ -14,7 +14,7 @@ import urllib.request
 from collections.abc import Iterable
 
 from infra.flink import metrics
-from infra.process import Service
+from infra.process import STREAM_NICE, Service
 from infra.settings import Settings
 
 JOB_MANAGER_MB = 1_024
@@ -132,7 +132,7 @@ def _service(
         ready=lambda: _task_managers(settings.flink_rest) >= task_managers,
         env=environment(settings),
         prepare=lambda: prepare(settings),
-        gives_way=True,
+        nice=STREAM_NICE,
     )
 
 

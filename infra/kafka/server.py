@@ -11,7 +11,7 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from infra.contracts import dead_letter, tick
 from infra.contracts.utility import UTILITIES
-from infra.process import Service, ServiceError, port_answers
+from infra.process import STREAM_NICE, Service, ServiceError, port_answers
 from infra.settings import Settings
 
 ADMIN_S_MAX = 30
@@ -79,7 +79,7 @@ def service(settings: Settings) -> Service:
         ports={"broker": port, "controller": controller_port},
         ready=lambda: port_answers(port),
         prepare=prepare,
-        gives_way=True,
+        nice=STREAM_NICE,
     )
 
 

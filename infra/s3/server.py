@@ -9,7 +9,7 @@ import boto3
 import botocore.config
 import botocore.exceptions
 
-from infra.process import Service, ServiceError
+from infra.process import STREAM_NICE, Service, ServiceError
 from infra.settings import Settings
 
 HEAP_MB = 512
@@ -46,7 +46,7 @@ def service(settings: Settings) -> Service:
         ports={"server": port},
         ready=lambda: _ready(port),
         prepare=prepare,
-        gives_way=True,
+        nice=STREAM_NICE,
     )
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import pathlib
 import signal
 import socket
 import sys
@@ -10,11 +11,20 @@ import time
 
 import pytest
 
-from infra.process import Service, ServiceError, started_at
+from infra.process import STREAM_NICE, Service, ServiceError, started_at
 
 
 def sleeper(folder, ports=None, ready=lambda: True, command=("-c", "import time; time.sleep(60)")) -> Service:
     return Service("sleeper", folder, [sys.executable, *command], ports or {}, ready)
+
+
+def autogroup_nice(pid: int) -> int | None:
+    """Return the priority of a process's session, None where the system shares no processor by sessions."""
+    try:
+        told = pathlib.Path(f"/proc/{pid}/autogroup").read_text()
+    except OSError:
+        return None
+    return int(told.rpartition("nice ")[2]) if "nice" in told else None
 
 
 @pytest.fixture
@@ -28,14 +38,16 @@ class TestService:
     def test_starts_once(self, service):
         assert [service.start(), service.start()] == [True, False]
 
-    def test_that_gives_way_interrupts_nobody_and_its_starter_stays_as_it_was(self, tmp_path):
-        service = dataclasses.replace(sleeper(tmp_path), gives_way=True)
-        before = os.sched_getscheduler(0)
+    def test_that_gives_way_lets_others_go_first_and_its_starter_stays_as_it_was(self, tmp_path):
+        service = dataclasses.replace(sleeper(tmp_path), nice=STREAM_NICE)
+        before = os.getpriority(os.PRIO_PROCESS, 0), autogroup_nice(os.getpid())
         service.start()
-        policies = os.sched_getscheduler(service.pid()), os.sched_getscheduler(0)
+        its = os.getpriority(os.PRIO_PROCESS, service.pid()), autogroup_nice(service.pid())
+        after = os.getpriority(os.PRIO_PROCESS, 0), autogroup_nice(os.getpid())
         service.stop()
 
-        assert policies == (os.SCHED_BATCH, before)
+        assert its == (STREAM_NICE, STREAM_NICE if before[1] is not None else None)
+        assert after == before
 
     def test_is_gone_once_killed(self, service):
         service.start()
