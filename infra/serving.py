@@ -38,13 +38,14 @@ Say = Callable[[str], None]
 class Process:
     """One serving process: its folder, log, process id, and the two places where it listens."""
 
-    def __init__(self, settings: Settings, number: int) -> None:
+    def __init__(self, settings: Settings, number: int, core: int | None = None) -> None:
+        """`core`: the one that it stays on; None: it runs wherever there is room."""
         self.name = f"serving-{number}"
         self.port = settings.port_base + PORT_STEP + number
         self.folder = settings.home / self.name
         self.socket = self.folder / "http.sock"
         self.pid_path = self.folder / "service.pid"
-        self._settings = settings
+        self._settings, self._core = settings, core
         if len(str(self.socket)) > SOCKET_CHARS_MAX:
             raise ServiceError(
                 f"{self.name}: the path {self.socket} is longer than {SOCKET_CHARS_MAX} characters; "
@@ -55,6 +56,8 @@ class Process:
         """Start it; it is not waited for."""
         listen = ("--host", "127.0.0.1", "--port", str(self.port), "--socket", str(self.socket))
         command = rooms.command("serving", "serve", *listen)
+        if self._core is not None:
+            command += ["--core", str(self._core)]
         launch(command, self.folder, self._settings.to_env(), CHECKOUT)
 
     def wait(self) -> None:
@@ -92,13 +95,24 @@ class Process:
         return False
 
 
+def cores_of(processes: int) -> list[int | None]:
+    """Return which core each process stays on: its own where there are as many, else none.
+
+    Nobody else has to keep to a core, so what runs on one while a process wants it goes to another.
+    """
+    cores = sorted(os.sched_getaffinity(0))
+    return list(cores) if len(cores) == processes else [None] * processes
+
+
 class Serving:
     """The processes and their balancer. Only one of a home runs at a time."""
 
     def __init__(self, settings: Settings, address: str, processes: int, say: Say) -> None:
         """`address`: host:port of the balancer."""
         self._settings, self._say = settings, say
-        self._processes = [Process(settings, number + 1) for number in range(processes)]
+        self._processes = [
+            Process(settings, number, core) for number, core in enumerate(cores_of(processes), 1)
+        ]
         places = [(process.name, process.socket) for process in self._processes]
         self._balancer = haproxy.service(settings, address, places)
         self._restarts: dict[str, tuple[int, float]] = {}

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import pathlib
 import socket
 import sys
@@ -155,11 +156,16 @@ def serve(
     balancer_socket: Annotated[
         pathlib.Path | None, typer.Option("--socket", help="Listen there too, for a load balancer alone.")
     ] = None,
+    core: Annotated[
+        int | None, typer.Option(help="Keep the event loop to this core; else it runs where there is room.")
+    ] = None,
 ) -> None:
     """Serve the household and country pages and their API, until interrupted.
 
     SIGTERM drains first: /readyz says so, and requests are served on for a while.
     """
+    if core is not None and core not in (cores := os.sched_getaffinity(0)):
+        raise typer.BadParameter(f"{core}: this process may use {sorted(cores)}", param_hint="--core")
     settings = _settings()
     host, port = host or settings.serving_host, port or settings.serving_port
     listeners = [_listen(host, port)]
@@ -167,7 +173,7 @@ def serve(
         listeners.append(unix_listener(balancer_socket))
     drain = Drain()
     application = _application(settings, drain)
-    server = Server(application, drain, settings.serving_drain_s, settings.serving_forwarded_by)
+    server = Server(application, drain, settings.serving_drain_s, settings.serving_forwarded_by, core)
     CONSOLE.print(f"serving on http://{host}:{port}")
     # The server has drained by then and passes the signal on.
     with contextlib.suppress(KeyboardInterrupt):

@@ -1,7 +1,6 @@
 """Dead letters out of Kafka, and the way back onto their topic; bounded in time, number and bytes."""
 
 import asyncio
-import concurrent.futures
 import contextlib
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from kafka.errors import KafkaError
 from infra.contracts import dead_letter
 from serving.figures.letters import Letter, Letters
 from serving.stores.sources import Guard
+from serving.threads import Threads
 
 TIMEOUT_MS = 2_000
 FETCH_BYTES_MAX = 4 * 1024**2
@@ -29,7 +29,7 @@ class KafkaSource:
 
     def __init__(self, bootstrap: str, now: Callable[[], int]) -> None:
         self._bootstrap = bootstrap
-        self._thread = concurrent.futures.ThreadPoolExecutor(1, "kafka")
+        self._thread = Threads(1, "kafka")
         self._guard = Guard("Kafka", TIMEOUT_MS + 500, now, (KafkaError,))
 
     async def letters(self, before: int | None, limit: int) -> Letters:

@@ -7,7 +7,6 @@ household waits behind it, and MySQL is not thought to be away because that took
 """
 
 import asyncio
-import concurrent.futures
 import contextlib
 import datetime
 import queue
@@ -30,6 +29,7 @@ from serving.stores.queries import Rows, night_of_ms
 from serving.stores.sources import Guard
 from serving.stores.together import APART_S, Together
 from serving.stores.usage_queries import UsageQueries
+from serving.threads import Threads
 
 CONNECTIONS_MAX = 4
 USERS_A_STATEMENT_MAX = 32
@@ -115,7 +115,7 @@ class _Threads:
             "write_timeout": timeout_ms / 1000,
         }
         self._idle: queue.LifoQueue[tuple[int, Any]] = queue.LifoQueue(connections_max)
-        self._threads = concurrent.futures.ThreadPoolExecutor(connections_max, "mysql")
+        self._threads = Threads(connections_max, "mysql")
         self._now = now
         self._guard = Guard("MySQL", timeout_ms, now, (pymysql.MySQLError,))
 

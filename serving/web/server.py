@@ -12,6 +12,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
+from serving.threads import keep_loop_to
 from serving.web.drain import Drain
 from serving.web.http_limits import BoundedHttp
 
@@ -27,8 +28,13 @@ GC_OBJECTS = 20_000
 class Server(uvicorn.Server):
     """Ends on SIGTERM after a drain of `drain_s`, on SIGINT at once; in both cases requests are answered."""
 
-    def __init__(self, app: FastAPI, drain: Drain, drain_s: float, forwarded_by: str) -> None:
-        """`forwarded_by`: with commas, other machines' proxies whose X-Forwarded-For is believed."""
+    def __init__(
+        self, app: FastAPI, drain: Drain, drain_s: float, forwarded_by: str, core: int | None = None
+    ) -> None:
+        """`forwarded_by`: with commas, other machines' proxies whose X-Forwarded-For is believed.
+
+        `core`: where the event loop stays; None: wherever there is room.
+        """
         super().__init__(
             uvicorn.Config(
                 app,
@@ -46,7 +52,7 @@ class Server(uvicorn.Server):
                 backlog=BACKLOG,
             )
         )
-        self._drain, self._drain_s = drain, drain_s
+        self._drain, self._drain_s, self._core = drain, drain_s, core
         self._asked_at: float | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -60,6 +66,8 @@ class Server(uvicorn.Server):
         """Start, and leave what is there from the start to itself: looking through it would stop requests."""
         # A thread that reads rows would else keep the event loop waiting for 5 ms at a time.
         sys.setswitchinterval(SWITCH_S)
+        if self._core is not None:
+            keep_loop_to(self._core)
         await super().startup(sockets)
         gc.collect()
         gc.freeze()
