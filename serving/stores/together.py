@@ -2,6 +2,7 @@
 
 One question alone goes at once. Once several have come together the next question begins a moment later, and
 those who come in between share its round trip and its statement, so that each costs less the more there are.
+Once they are enough to be cheap they wait for nobody else.
 """
 
 import asyncio
@@ -12,6 +13,8 @@ from typing import Generic, TypeVar
 # Whoever shares a question waits half of this for it, and costs less the longer it is: at 4 ms two busy cores
 # had more to do and answers came later, at 12 ms they came later as well.
 APART_S = 0.008
+# More than these cost hardly less each, and the last of them would wait for the work on all the others.
+KEYS_ENOUGH = 8
 
 Key = TypeVar("Key")
 Found = TypeVar("Found")
@@ -24,7 +27,7 @@ class Together(Generic[Key, Found]):
     What was found for one may be an error, which then is that one's alone.
 
     At most `under_way_max` questions are under way at a time, each of at most `keys_max` keys. After
-    one of several keys the next begins `apart_s` later at the earliest.
+    one of several keys the next begins `apart_s` later, or as KEYS_ENOUGH are there.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class Together(Generic[Key, Found]):
         self._under_way_max = under_way_max
         self._apart_s = apart_s
         self._next_at = 0.0
+        self._pause: asyncio.Future[None] | None = None  # until then, or until there are enough
         self._waiting: collections.deque[tuple[Key, asyncio.Future[Found]]] = collections.deque()
         self._under_way = 0
         self._tasks: set[asyncio.Task[None]] = set()  # the event loop alone would forget them
@@ -50,6 +54,8 @@ class Together(Generic[Key, Found]):
         """
         future: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
         self._waiting.append((key, future))
+        if self._pause and len(self._waiting) >= KEYS_ENOUGH:
+            _end(self._pause)
         if self._under_way < self._under_way_max:
             self._under_way += 1
             task = asyncio.get_running_loop().create_task(self._go())
@@ -62,8 +68,8 @@ class Together(Generic[Key, Found]):
         # In one breath with the last look at who waits: nobody comes between and finds it still under way.
         try:
             while self._waiting:
-                while (early_s := self._next_at - loop.time()) > 0:
-                    await asyncio.sleep(early_s)
+                while self._next_at > loop.time() and len(self._waiting) < KEYS_ENOUGH:
+                    await self._paused()
                 if asked := self._next():
                     self._next_at = loop.time() + (self._apart_s if len(asked) > 1 else 0.0)
                     await self._answer(asked)
@@ -74,6 +80,13 @@ class Together(Generic[Key, Found]):
             raise
         finally:
             self._under_way -= 1
+
+    def _paused(self) -> asyncio.Future[None]:
+        if not self._pause or self._pause.done():
+            loop = asyncio.get_running_loop()
+            self._pause = loop.create_future()
+            loop.call_at(self._next_at, _end, self._pause)
+        return self._pause
 
     async def _answer(self, asked: Asked[Key, Found]) -> None:
         try:
@@ -107,3 +120,8 @@ class Together(Generic[Key, Found]):
             if not future.done():
                 future.set_exception(error)
         self._waiting.clear()
+
+
+def _end(pause: asyncio.Future[None]) -> None:
+    if not pause.done():
+        pause.set_result(None)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.stores.together import Together
+from serving.stores.together import KEYS_ENOUGH, Together
 
 
 class Store:
@@ -68,6 +68,21 @@ class TestTogether:
         asked, took_s = asyncio.run(run())
         assert asked == [[0], [1, 2], [3, 4, 5]]
         assert took_s >= 1.0
+
+    def test_enough_wait_for_nobody_else(self):
+        async def run():
+            store = Store()
+            store.let.set()
+            together = Together(store.ask, keys_max=99, under_way_max=2, apart_s=3_600.0)
+            await asyncio.gather(together.ask(1), together.ask(2))
+            first = [together.ask(key) for key in range(KEYS_ENOUGH - 1)]
+            await asyncio.sleep(0.01)
+            assert len(store.asked) == 1
+            async with asyncio.timeout(60):
+                await asyncio.gather(*first, together.ask(-1))
+            return store.asked[1]
+
+        assert asyncio.run(run()) == [*range(KEYS_ENOUGH - 1), -1]
 
     def test_who_gives_up_is_not_asked_for(self):
         async def run():
