@@ -14,7 +14,7 @@ from rich.table import Table
 
 from infra import demo as demonstration
 from infra import platform, rooms, serving
-from infra.process import NIGHT_NICE, ServiceError
+from infra.process import ServiceError
 from infra.rooms import RoomError
 from infra.settings import SettingError, Settings
 from infra.verify import VerifyError, console_for_report, print_verdict, verify
@@ -87,14 +87,14 @@ def batch(context: typer.Context) -> None:
     if arguments[:1] in (["backfill"], ["verify"], ["rollback"], ["compact"]):
         command, *arguments = arguments
     if command in ("verify", "rollback", "compact") or "--help" in arguments:
-        raise typer.Exit(rooms.run_giving_way("batch", command, *arguments, nice=NIGHT_NICE))
+        rooms.become("batch", [command, *arguments])
     settings, without = Settings.from_env(), ""
     if command == "run" and "--night" in arguments[:-1]:
         try:
             rooms.snapshot_marks(settings, _day(arguments[arguments.index("--night") + 1]))
         except RoomError as error:
             without = f"the night went without the stream's own figures: {error}"
-    code = rooms.run_giving_way("batch", command, *arguments, nice=NIGHT_NICE)
+    code = rooms.run("batch", command, *arguments)
     if without and not code:
         notes.print(without, markup=False)
     # A night may be published and its archive not compacted, or only the first of several be published.

@@ -15,10 +15,9 @@ START_S_MAX = 90
 STOP_S_MAX = 20
 FREE_S_MAX = 5
 LAST_WORDS_MAX = 300
-# Whoever streams lets those go first who answer people, and the night lets both: with a ninth and a
-# twenty-eighth of their weight it still goes on where they take all there is.
+# Whoever streams lets those go first who answer people: with a ninth of their weight it still goes on where
+# they take all there is.
 STREAM_NICE = 10
-NIGHT_NICE = 15
 # Linux lets users without rights set a session's priority ten times a second, all of them together.
 AUTOGROUP_TRIES_MAX = 20
 AUTOGROUP_PAUSE_S = 0.05
@@ -137,11 +136,11 @@ def give_way(session: int, nice: int) -> None:
     """Have all processes of a session let others go first wherever there is too little processor for all.
 
     `session` is the process id of its leader. Linux shares processors among sessions before it looks at
-    processes (autogroups, sched(7)), so that both have a priority. Neither can be taken back without rights;
-    where a system knows but one of them, or none, a service runs without it.
+    processes (autogroups, sched(7)), so that both have a priority. Where a system knows but one of them, or
+    none, or does not let us, a service runs without it. Whoever was started to give way more goes on so.
     """
     with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PGRP, session, nice)
+        os.setpriority(os.PRIO_PGRP, session, max(nice, os.getpriority(os.PRIO_PROCESS, session)))
     autogroup = pathlib.Path(f"/proc/{session}/autogroup")
     for _ in range(AUTOGROUP_TRIES_MAX):
         try:
@@ -202,9 +201,9 @@ def started_at(pid: int) -> int | None:
     return None if fields[0] == "Z" else int(fields[19])
 
 
-def end(pid: int, asking: signal.Signals = signal.SIGTERM) -> None:
+def end(pid: int) -> None:
     """Ask a process and those it started to end, and after STOP_S_MAX make them; return once it is gone."""
-    for request in (asking, signal.SIGKILL):
+    for request in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, request)
         deadline = time.monotonic() + STOP_S_MAX

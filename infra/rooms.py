@@ -3,13 +3,12 @@
 import json
 import os
 import pathlib
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from infra.process import end, give_way, interruptible, launch
+from infra.process import launch
 from infra.settings import CHECKOUT, Settings
 
 
@@ -27,19 +26,9 @@ def command(room: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", room, *arguments]
 
 
-def run_giving_way(room: str, *arguments: str, nice: int) -> int:
-    """Run a room's command to its end, its output this process's own, and return its exit code.
-
-    It lets others go first, in a session of its own (see `give_way`); an interrupt is handed on to it.
-    """
-    with interruptible():
-        process = subprocess.Popen(command(room, *arguments), start_new_session=True)
-        try:
-            give_way(process.pid, nice)
-            return process.wait()
-        except KeyboardInterrupt:
-            end(process.pid, signal.SIGINT)
-            raise
+def run(room: str, *arguments: str) -> int:
+    """Run a room's command to its end, its output this process's own, and return its exit code."""
+    return subprocess.run(command(room, *arguments), check=False).returncode
 
 
 def expire_published(settings: Settings) -> None:

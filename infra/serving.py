@@ -7,7 +7,7 @@ import pathlib
 import signal
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from infra import rooms
 from infra.haproxy import server as haproxy
@@ -35,17 +35,25 @@ SOCKET_CHARS_MAX = 100  # the system allows 107
 Say = Callable[[str], None]
 
 
+def own_core(number: int, processes: int, cores: Collection[int]) -> int | None:
+    """Return the core that a process stays on: its own where there are as many as processes, else none.
+
+    Nobody else keeps to a core, so that whatever has short work there is put on another that has room.
+    """
+    return sorted(cores)[number - 1] if len(cores) == processes else None
+
+
 class Process:
     """One serving process: its folder, log, process id, and the two places where it listens."""
 
-    def __init__(self, settings: Settings, number: int, core: int | None = None) -> None:
-        """`core`: the one that it stays on; None: it runs wherever there is room."""
+    def __init__(self, settings: Settings, number: int, processes: int) -> None:
+        """Take its `number` among so many `processes`, from 1."""
         self.name = f"serving-{number}"
         self.port = settings.port_base + PORT_STEP + number
         self.folder = settings.home / self.name
         self.socket = self.folder / "http.sock"
         self.pid_path = self.folder / "service.pid"
-        self._settings, self._core = settings, core
+        self._settings, self._number, self._processes = settings, number, processes
         if len(str(self.socket)) > SOCKET_CHARS_MAX:
             raise ServiceError(
                 f"{self.name}: the path {self.socket} is longer than {SOCKET_CHARS_MAX} characters; "
@@ -56,8 +64,9 @@ class Process:
         """Start it; it is not waited for."""
         listen = ("--host", "127.0.0.1", "--port", str(self.port), "--socket", str(self.socket))
         command = rooms.command("serving", "serve", *listen)
-        if self._core is not None:
-            command += ["--core", str(self._core)]
+        core = own_core(self._number, self._processes, os.sched_getaffinity(0))
+        if core is not None:
+            command += ["--core", str(core)]
         launch(command, self.folder, self._settings.to_env(), CHECKOUT)
 
     def wait(self) -> None:
@@ -95,24 +104,13 @@ class Process:
         return False
 
 
-def cores_of(processes: int) -> list[int | None]:
-    """Return which core each process stays on: its own where there are as many, else none.
-
-    Nobody else has to keep to a core, so what runs on one while a process wants it goes to another.
-    """
-    cores = sorted(os.sched_getaffinity(0))
-    return list(cores) if len(cores) == processes else [None] * processes
-
-
 class Serving:
     """The processes and their balancer. Only one of a home runs at a time."""
 
     def __init__(self, settings: Settings, address: str, processes: int, say: Say) -> None:
         """`address`: host:port of the balancer."""
         self._settings, self._say = settings, say
-        self._processes = [
-            Process(settings, number, core) for number, core in enumerate(cores_of(processes), 1)
-        ]
+        self._processes = [Process(settings, number + 1, processes) for number in range(processes)]
         places = [(process.name, process.socket) for process in self._processes]
         self._balancer = haproxy.service(settings, address, places)
         self._restarts: dict[str, tuple[int, float]] = {}

@@ -1,10 +1,11 @@
-"""Where threads run: the event loop on a core of its own if it is given one, all others where there is room.
+"""Where threads run: the event loop on a core of its own if it has one, what it hands on where there is room.
 
 A loop that stays on its core finds its caches warm, and whoever has short work goes elsewhere meanwhile.
 """
 
 import asyncio
 import concurrent.futures
+import contextlib
 import os
 
 
@@ -13,8 +14,7 @@ class Threads(concurrent.futures.ThreadPoolExecutor):
 
     def __init__(self, count_max: int | None, name: str) -> None:
         """`count_max` None: as many as Python thinks fit."""
-        anywhere = os.sched_getaffinity(0)
-        super().__init__(count_max, name, initializer=os.sched_setaffinity, initargs=(0, anywhere))
+        super().__init__(count_max, name, initializer=_run_on, initargs=(os.sched_getaffinity(0),))
 
 
 def keep_loop_to(core: int) -> None:
@@ -24,3 +24,9 @@ def keep_loop_to(core: int) -> None:
     """
     asyncio.get_running_loop().set_default_executor(Threads(None, "asyncio"))
     os.sched_setaffinity(0, {core})
+
+
+def _run_on(cores: set[int]) -> None:
+    # What this process may use can have changed since; a thread then stays where it was started.
+    with contextlib.suppress(OSError):
+        os.sched_setaffinity(0, cores)

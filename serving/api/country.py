@@ -32,7 +32,7 @@ RANGE = (
 )
 
 
-def _asked(
+async def _asked(
     utility: Annotated[Utility, Query(description="Whose usage.")],
     by: Annotated[str, Query(pattern="^(hour|day)$", description="hour or day.", examples=["day"])] = "day",
     start: FromNight = None,

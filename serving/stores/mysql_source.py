@@ -67,7 +67,7 @@ class MysqlSource(UsageQueries, AlertQueries, InvoiceQueries, CountryQueries, Qu
         }
         self._now = now
         self._users = UserConnections(options, CONNECTIONS_MAX, timeout_ms, now)
-        self._wide = _Threads(options, WIDE_CONNECTIONS_MAX, WIDE_TIMES * timeout_ms, now)
+        self._wide = _WideConnections(options, WIDE_CONNECTIONS_MAX, WIDE_TIMES * timeout_ms, now)
         self._together = Together(self._told, USERS_A_STATEMENT_MAX, STATEMENTS_UNDER_WAY_MAX, APART_S)
 
     async def ping(self) -> None:
@@ -101,7 +101,7 @@ class MysqlSource(UsageQueries, AlertQueries, InvoiceQueries, CountryQueries, Qu
         return await self._wide.ask(sql, parameters)
 
 
-class _Threads:
+class _WideConnections:
     """At most so many connections, one thread each, and a time limit on every question."""
 
     def __init__(

@@ -27,7 +27,7 @@ class Together(Generic[Key, Found]):
     What was found for one may be an error, which then is that one's alone.
 
     At most `under_way_max` questions are under way at a time, each of at most `keys_max` keys. After
-    one of several keys the next begins `apart_s` later, or as KEYS_ENOUGH are there.
+    one of several keys the next begins `apart_s` later, or as soon as KEYS_ENOUGH wait.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Together(Generic[Key, Found]):
         try:
             while self._waiting:
                 while self._next_at > loop.time() and len(self._waiting) < KEYS_ENOUGH:
-                    await self._paused()
+                    await asyncio.shield(self._paused())  # others wait for the same
                 if asked := self._next():
                     self._next_at = loop.time() + (self._apart_s if len(asked) > 1 else 0.0)
                     await self._answer(asked)

@@ -126,6 +126,7 @@ def as_cron_does(platform: Platform, night: str, log: pathlib.Path) -> "subproce
         text=True,
         check=False,
         timeout=300,
+        start_new_session=True,  # as cron starts it: the priority that it sets is its session's
     )
 
 

@@ -62,4 +62,4 @@ class TestProcess:
         settings = Settings(home=tmp_path / ("x" * 100)).completed()
 
         with pytest.raises(ServiceError, match="METERBEAT_HOME"):
-            Process(settings, 1)
+            Process(settings, 1, 2)

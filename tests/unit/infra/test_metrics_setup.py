@@ -21,7 +21,8 @@ class TestPrometheus:
 
         scraped = {int(port) for port in re.findall(r'"127\.0\.0\.1:(\d+)"', SCRAPES.read_text())}
 
-        processes = {serving.Process(settings, 1 + one).port for one in range(settings.serving_processes)}
+        count = settings.serving_processes
+        processes = {serving.Process(settings, 1 + one, count).port for one in range(count)}
         shown = processes | {settings.simulator_metrics_port, settings.stream_watch_metrics_port}
         assert scraped == shown | flink_ports(settings) | {NODE_EXPORTER}
 

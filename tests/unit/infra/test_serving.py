@@ -1,17 +1,16 @@
 """Serving processes and the cores they stay on."""
 
-import os
+import pytest
 
-from infra.serving import cores_of
+from infra.serving import own_core
+
+CORES = {4, 0, 2}
 
 
-class TestCoresOf:
-    def test_gives_each_process_its_own_where_there_are_as_many(self):
-        cores = os.sched_getaffinity(0)
+class TestOwnCore:
+    def test_is_another_for_each_process_where_there_are_as_many(self):
+        assert [own_core(number, 3, CORES) for number in (1, 2, 3)] == [0, 2, 4]
 
-        assert set(cores_of(len(cores))) == cores
-
-    def test_binds_nobody_where_there_are_more_or_fewer(self):
-        count = len(os.sched_getaffinity(0)) + 1
-
-        assert cores_of(count) == [None] * count
+    @pytest.mark.parametrize("processes", [1, 2, 4])
+    def test_is_none_where_there_are_more_or_fewer(self, processes):
+        assert own_core(1, processes, CORES) is None
