@@ -115,6 +115,14 @@ class Load:
                 user = FIRST_USER + (user - FIRST_USER + CLIENTS) % USERS
 
 
+class TestCores:
+    def test_each_process_stays_on_its_own_where_there_are_as_many(self, served):
+        cores = os.sched_getaffinity(0)
+        bound = sorted((os.sched_getaffinity(pid) for pid in served.pids().values()), key=sorted)
+
+        assert bound == ([{core} for core in sorted(cores)] if len(cores) == 2 else [cores, cores])
+
+
 class TestRestart:
     def test_in_turn_loses_no_request(self, served):
         before = served.pids()
