@@ -13,7 +13,7 @@ MEMORY_MAX = "8gb"
 # The log grows by 8 MB a second at 200,000 heartbeats a second. Rewriting it rarely costs less, but the
 # longer it is, the longer Redis loads it after a crash.
 LOG_BYTES_MIN = "2gb"
-LOG_GROWTH_PERCENT = 50  # of the users in it, who take two and a half times as much as when compressed
+LOG_GROWTH_PERCENT = 50  # beyond what the last rewriting left, which is large: nothing in it is compressed
 # Whoever rewrites the log would take a core for seconds from those who ask. It need not hurry: it rests for
 # about 60 microseconds after so many keys on average, and compresses nothing.
 KEYS_BETWEEN_RESTS = 20
