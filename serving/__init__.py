@@ -4,7 +4,7 @@ Reads:   Redis hashes live:{user_id} and region:{code}, strings load:{code}; MyS
          needs; Kafka topic dead-letter; the metrics that the stream shows
 Writes:  Redis strings rate:{kind}:{subject}, which last for at most a minute, and the sorted set revoked of
          tokens that were taken back; a dead letter back on its topic
-Imports: infra, fastapi, starlette, pydantic, jwt, uvicorn, redis, asyncmy, pymysql, kafka, orjson,
+Imports: infra, fastapi, starlette, pydantic, jwt, uvicorn, redis, hiredis, asyncmy, pymysql, kafka, orjson,
          prometheus_client, pyarrow, typer, rich
 Never:   a figure that no two registers prove; an error that is a stack trace or a hang
 """

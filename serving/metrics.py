@@ -193,6 +193,11 @@ class MeasuredLive:
         answer.add_done_callback(asked.answered)
         return answer
 
+    async def live_states(self, users: Sequence[OwnedUser]) -> Sequence[LiveState | Exception | None]:
+        """See `LiveSource.live_states`; a question is one however many share it."""
+        with self._metrics.asked("redis", "user"):
+            return await self._source.live_states(users)
+
     async def loads(self) -> Mapping[str, Course]:
         """See `LiveSource.loads`."""
         with self._metrics.asked("redis", "load"):
@@ -223,6 +228,13 @@ class MeasuredTruth:
         """See `TruthSource.truth`."""
         with self._metrics.asked("mysql", "user"):
             return await self._source.truth(user, since_ms)
+
+    async def near_truths(
+        self, users: Sequence[OwnedUser], since_ms: int
+    ) -> Sequence[tuple[Household | None, Truth] | Exception]:
+        """See `TruthSource.near_truths`; a question is one however many share it."""
+        with self._metrics.asked("mysql", "user"):
+            return await self._source.near_truths(users, since_ms)
 
     async def usage(
         self, user: OwnedUser, utility: Utility, first: datetime.date, last: datetime.date

@@ -1,6 +1,6 @@
 """One household."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import orjson
 from fastapi import APIRouter, Response
@@ -9,20 +9,23 @@ from serving.access.identity import OwnedUser
 from serving.access.policy import OWN_HOUSEHOLD, Owned, guarded
 from serving.api import shapes
 from serving.api.answers import JSON, NOT_KEPT, PREFIX, described
-from serving.lookups.lookup import HouseholdAnswer, Lookup
+from serving.lookups.lookup import HouseholdAnswer, Lookup, together
 from serving.render import household as render
+from serving.together import each
 from serving.web.short_way import Answer
 
 
 def answer(lookup: Lookup, answered: Callable[[HouseholdAnswer], None]) -> Answer:
     """Return what answers for a household, as JSON; `answered` hears of every one answered for."""
 
-    async def of_household(user: OwnedUser) -> bytes:
-        found = await lookup.household(user)
+    def body(found: HouseholdAnswer) -> bytes:
         answered(found)
         return orjson.dumps(render.household(found))
 
-    return of_household
+    async def of_households(users: Sequence[OwnedUser]) -> list[bytes | Exception]:
+        return each(body, await lookup.households(users))
+
+    return together(of_households).ask
 
 
 def routes(answer: Answer) -> APIRouter:

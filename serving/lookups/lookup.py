@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 import zoneinfo
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from infra.contracts.durations import HOUR_MS
@@ -16,18 +16,24 @@ from serving.figures.local_days import zone_info
 from serving.figures.regions import Judged, Parts, RegionMaster, folded, judged, notes, parts
 from serving.figures.truth import Truth
 from serving.stores.sources import LiveSource, StoreAway, StoreState, TruthSource
+from serving.together import APART_S, Together, each
 
 # Yesterday began at most a 25-hour day and 25 hours ago, in any zone.
 LOOK_BACK_MS = 50 * HOUR_MS
 # Regions' names and zones change about never; an old copy is better than none.
 REGIONS_AGE_MS_MAX = 600_000
+# Households that are answered together, and how many such answers are being made at a time.
+USERS_TOGETHER_MAX = 32
+ANSWERS_UNDER_WAY_MAX = 2
 
 Answer = TypeVar("Answer")
+Published = tuple[Household | None, Truth]
 
 
 class KnownUser(NamedTuple):
     """What both stores know of a user at one instant; `notes` say what is missing because one is away."""
 
+    user_id: int
     now_ms: int
     household: Household
     truth: Truth
@@ -72,6 +78,7 @@ class Lookup:
         self._users: Users = {}
         self._users_at: int | None = None
         self._users_state = StoreState.NONE
+        self._together: Together[OwnedUser, HouseholdAnswer] = together(self.households)
 
     def now(self) -> int:
         """Return ms since 1970."""
@@ -83,11 +90,18 @@ class Lookup:
         :raises UserNotFound: where both answer and neither knows the user.
         :raises StoreAway: where a store is away and the other knows nothing of the user.
         """
-        known = await self.known(user, self._truth.truth(user, self._now() - LOOK_BACK_MS))
-        answered = view(user.user_id, known.household, known.truth, known.live, known.now_ms)
-        return HouseholdAnswer(answered, known.redis, known.mysql, known.notes)
+        return await self._together.ask(user)
 
-    async def known(self, user: OwnedUser, question: Awaitable[tuple[Household | None, Truth]]) -> KnownUser:
+    async def households(self, users: Sequence[OwnedUser]) -> list[HouseholdAnswer | Exception]:
+        """Return for each user what `household` does, or what it raises, by one question to each store."""
+        since = self._now() - LOOK_BACK_MS
+        lives, truths = await asyncio.gather(
+            or_away(self._live.live_states(users)), or_away(self._truth.near_truths(users, since))
+        )
+        told = zip(users, _of_each(users, lives), _of_each(users, truths), strict=True)
+        return each(_viewed, [await self._known_or_error(*of_user) for of_user in told])
+
+    async def known(self, user: OwnedUser, question: Awaitable[Published]) -> KnownUser:
         """Return what live state and a question to the truth tell of a user, asked at once.
 
         :raises UserNotFound: where both answer and neither knows the user.
@@ -99,6 +113,19 @@ class Lookup:
             live = await or_away(asked)
         finally:
             asked.cancel()
+        return await self._known(user, live, published)
+
+    async def _known_or_error(
+        self, user: OwnedUser, live: LiveState | Exception | None, published: Published | Exception
+    ) -> KnownUser | Exception:
+        try:
+            return await self._known(user, _told_or_away(live), _told_or_away(published))
+        except Exception as error:
+            return error
+
+    async def _known(
+        self, user: OwnedUser, live: LiveState | StoreAway | None, published: Published | StoreAway
+    ) -> KnownUser:
         household, truth = (None, Truth()) if isinstance(published, StoreAway) else published
         live_state = None if isinstance(live, StoreAway) else live
         if live_state is None and household is None and not truth.rows:
@@ -107,7 +134,7 @@ class Lookup:
         mysql = state_of(published, household is not None or bool(truth.rows))
         in_a_zone, zone_notes = await self._in_a_zone(household, live_state)
         notes = (*_notes(redis, mysql), *zone_notes)
-        return KnownUser(self._now(), in_a_zone, truth, live_state, redis, mysql, notes)
+        return KnownUser(user.user_id, self._now(), in_a_zone, truth, live_state, redis, mysql, notes)
 
     async def live(self, user: OwnedUser) -> tuple[int, LiveState | None]:
         """Return the instant of the answer (ms) and what live state alone holds of a user.
@@ -189,6 +216,30 @@ class Lookup:
             note = f"the household's zone is unknown ({household.zone}); days are UTC days"
             return household._replace(zone="UTC"), (note,)
         return household, ()
+
+
+def together(
+    answers: Callable[[Sequence[OwnedUser]], Awaitable[Sequence[Answer | Exception]]],
+) -> Together[OwnedUser, Answer]:
+    """Return what answers users one by one and asks for those together who come at about the same time."""
+    return Together(answers, USERS_TOGETHER_MAX, ANSWERS_UNDER_WAY_MAX, APART_S)
+
+
+def _of_each(users: Sequence[OwnedUser], told: Sequence[Answer] | StoreAway) -> Sequence[Answer | StoreAway]:
+    """Return what a store told of each user: of all of them the same if it is away."""
+    return [told] * len(users) if isinstance(told, StoreAway) else told
+
+
+def _told_or_away(told: Answer | Exception) -> Answer | StoreAway:
+    """Return what a store told of one user, or that it is away; raise what else came of it."""
+    if isinstance(told, Exception) and not isinstance(told, StoreAway):
+        raise told
+    return told
+
+
+def _viewed(known: KnownUser) -> HouseholdAnswer:
+    seen = view(known.user_id, known.household, known.truth, known.live, known.now_ms)
+    return HouseholdAnswer(seen, known.redis, known.mysql, known.notes)
 
 
 async def or_away(question: Awaitable[Answer]) -> Answer | StoreAway:

@@ -1,21 +1,17 @@
 """MySQL as one source: what is asked is in the modules of queries, users' connections in another.
 
-Users' newest nights are asked for together: under load several users share a statement.
-
 What is asked over all users or regions, or over years of one user, has a pool and a limit of its own: no
 household waits behind it, and MySQL is not thought to be away because that took too long.
 """
 
 import asyncio
 import contextlib
-import datetime
 import queue
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pymysql
 
-from infra.contracts.durations import DAY_MS
 from serving.access.identity import OwnedUser
 from serving.figures.household import Household
 from serving.figures.truth import Truth
@@ -27,16 +23,13 @@ from serving.stores.mysql_user_source import IDLE_MS_MAX, UserConnections
 from serving.stores.quality_queries import QualityQueries
 from serving.stores.queries import Rows, night_of_ms
 from serving.stores.sources import Guard
-from serving.stores.together import APART_S, Together
 from serving.stores.usage_queries import UsageQueries
 from serving.threads import Threads
+from serving.together import each
 
 CONNECTIONS_MAX = 4
-USERS_A_STATEMENT_MAX = 32
-STATEMENTS_UNDER_WAY_MAX = 2
 WIDE_CONNECTIONS_MAX = 2
 WIDE_TIMES = 4  # as long as one user's may take
-NEAR_MS_MAX = 7 * DAY_MS  # nobody waits for a statement that another's weeks are asked with
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -68,7 +61,6 @@ class MysqlSource(UsageQueries, AlertQueries, InvoiceQueries, CountryQueries, Qu
         self._now = now
         self._users = UserConnections(options, CONNECTIONS_MAX, timeout_ms, now)
         self._wide = _WideConnections(options, WIDE_CONNECTIONS_MAX, WIDE_TIMES * timeout_ms, now)
-        self._together = Together(self._told, USERS_A_STATEMENT_MAX, STATEMENTS_UNDER_WAY_MAX, APART_S)
 
     async def ping(self) -> None:
         """See `TruthSource.ping`."""
@@ -80,17 +72,20 @@ class MysqlSource(UsageQueries, AlertQueries, InvoiceQueries, CountryQueries, Qu
 
     async def truth(self, user: OwnedUser, since_ms: int) -> tuple[Household | None, Truth]:
         """See `TruthSource.truth`."""
-        key = user.user_id, night_of_ms(since_ms)
-        near = self._now() - since_ms <= NEAR_MS_MAX
-        told = await self._together.ask(key) if near else (await self._told([key]))[0]
+        [told] = await self._told([user], since_ms)
         return near_truth.truth(told)
 
-    async def _told(self, keys: Sequence[tuple[int, datetime.date]]) -> list[near_truth.Told]:
-        users = list(dict.fromkeys(user_id for user_id, _ in keys))
-        since = min(since for _, since in keys)
-        rows = await self.ask(*near_truth.question(users, since))
-        told = dict(zip(users, near_truth.by_user(users, since, rows), strict=True))
-        return [told[user_id] for user_id, _ in keys]
+    async def near_truths(
+        self, users: Sequence[OwnedUser], since_ms: int
+    ) -> list[tuple[Household | None, Truth] | Exception]:
+        """See `TruthSource.near_truths`."""
+        return each(near_truth.truth, await self._told(users, since_ms))
+
+    async def _told(self, users: Sequence[OwnedUser], since_ms: int) -> list[near_truth.Told]:
+        user_ids, since = list(dict.fromkeys(user.user_id for user in users)), night_of_ms(since_ms)
+        rows = await self.ask(*near_truth.question(user_ids, since))
+        told = dict(zip(user_ids, near_truth.by_user(user_ids, since, rows), strict=True))
+        return [told[user.user_id] for user in users]
 
     async def ask(self, sql: str, parameters: tuple[object, ...]) -> Rows:
         """See `Queries.ask`."""

@@ -58,6 +58,12 @@ class LiveSource(Protocol):
         :raises StoreAway: where the store did not answer.
         """
 
+    async def live_states(self, users: Sequence[OwnedUser]) -> Sequence[LiveState | Exception | None]:
+        """Return each user's live state as `live_state` does, or what to raise for that one alone.
+
+        :raises StoreAway: where the store did not answer.
+        """
+
     async def regions(self) -> Mapping[str, Mapping[Utility, RegionUse]]:
         """Return every region's use now, by region code.
 
@@ -85,6 +91,14 @@ class TruthSource(Protocol):
 
     async def truth(self, user: OwnedUser, since_ms: int) -> tuple[Household | None, Truth]:
         """Return a user's household and the truth of the nights since an instant, of one snapshot.
+
+        :raises StoreAway: where the store did not answer.
+        """
+
+    async def near_truths(
+        self, users: Sequence[OwnedUser], since_ms: int
+    ) -> Sequence[tuple[Household | None, Truth] | Exception]:
+        """Return for each user what `truth` does, of one snapshot, or what to raise for that one alone.
 
         :raises StoreAway: where the store did not answer.
         """

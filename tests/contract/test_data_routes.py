@@ -54,8 +54,8 @@ from serving.access.limits import limits
 from serving.access.revocation import Revocations
 from serving.access.session import Access
 from serving.access.tokens import Tokens
+from serving.lookups.lookup import USERS_TOGETHER_MAX
 from serving.stores import near_truth
-from serving.stores.mysql_source import USERS_A_STATEMENT_MAX
 from serving.stores.redis_source import RedisSource
 
 KEY = b"a key of this test alone, long enough to sign with it"
@@ -311,7 +311,7 @@ LARGE = {"u", "s", "p", "i", "c", "d", "findings", "reconciliations", "invoice_l
 }
 
 
-TRUTHS = {"truth of one": 1, "truth of three": 3, "truth of many": USERS_A_STATEMENT_MAX}
+TRUTHS = {"truth of one": 1, "truth of three": 3, "truth of many": USERS_TOGETHER_MAX}
 every_statement = pytest.mark.parametrize("statement", [*STATEMENTS, *TRUTHS])
 
 

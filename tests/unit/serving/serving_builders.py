@@ -173,6 +173,9 @@ class InMemoryLive:
         await self.ping()
         return self.states.get(user.user_id)
 
+    async def live_states(self, users: Sequence[OwnedUser]) -> list[LiveState | None]:
+        return [await self.live_state(user) for user in users]
+
     async def loads(self) -> Mapping[str, Course]:
         self.loads_asked += 1
         await self.loads_take()
@@ -219,6 +222,11 @@ class InMemoryTruth:
     async def truth(self, user: OwnedUser, since_ms: int) -> tuple[Household | None, Truth]:
         await self.ping()
         return self.households.get(user.user_id), self.truths.get(user.user_id, Truth())
+
+    async def near_truths(
+        self, users: Sequence[OwnedUser], since_ms: int
+    ) -> list[tuple[Household | None, Truth]]:
+        return [await self.truth(user, since_ms) for user in users]
 
     async def usage(
         self, user: OwnedUser, utility: Utility, first: datetime.date, last: datetime.date

@@ -55,7 +55,7 @@ class TestOwnedUsers:
         assert len(asked) > 10
         for module, function, argument in asked:
             said = ast.unparse(argument.annotation) if argument.annotation else ""
-            assert (argument.arg, said) == ("user", "OwnedUser"), (
+            assert (argument.arg, said) in (("user", "OwnedUser"), ("users", "Sequence[OwnedUser]")), (
                 f"{module}: {function}({argument.arg}: {said})"
             )
 
