@@ -115,6 +115,11 @@ class ServingMetrics:
         """Time a question to a store; one that finds it away counts as a failure."""
         return Asked(*self._by_question[store, question])
 
+    def failed(self, store: Store, question: Question, count: int) -> None:
+        """Count users whom a question that was answered could not tell of."""
+        if count:
+            self._by_question[store, question][1].inc(count)
+
     async def show(self, _: Request) -> Response:
         """Answer a scrape."""
         return Response(generate_latest(self.registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
@@ -193,10 +198,12 @@ class MeasuredLive:
         answer.add_done_callback(asked.answered)
         return answer
 
-    async def live_states(self, users: Sequence[OwnedUser]) -> Sequence[LiveState | Exception | None]:
-        """See `LiveSource.live_states`; a question is one however many share it."""
+    async def live_state_of_each(self, users: Sequence[OwnedUser]) -> Sequence[LiveState | Exception | None]:
+        """See `LiveSource.live_state_of_each`; a question is one however many share it."""
         with self._metrics.asked("redis", "user"):
-            return await self._source.live_states(users)
+            told = await self._source.live_state_of_each(users)
+        self._metrics.failed("redis", "user", sum(isinstance(one, StoreAway) for one in told))
+        return told
 
     async def loads(self) -> Mapping[str, Course]:
         """See `LiveSource.loads`."""
@@ -229,12 +236,12 @@ class MeasuredTruth:
         with self._metrics.asked("mysql", "user"):
             return await self._source.truth(user, since_ms)
 
-    async def near_truths(
+    async def truth_of_each(
         self, users: Sequence[OwnedUser], since_ms: int
     ) -> Sequence[tuple[Household | None, Truth] | Exception]:
-        """See `TruthSource.near_truths`; a question is one however many share it."""
+        """See `TruthSource.truth_of_each`; a question is one however many share it."""
         with self._metrics.asked("mysql", "user"):
-            return await self._source.near_truths(users, since_ms)
+            return await self._source.truth_of_each(users, since_ms)
 
     async def usage(
         self, user: OwnedUser, utility: Utility, first: datetime.date, last: datetime.date

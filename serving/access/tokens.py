@@ -35,7 +35,7 @@ LEEWAY_S = 30  # clocks of machines that issue and check differ by less
 class _LoadedKeys(HMACAlgorithm):
     """HS256 by keys that keys.py holds to their form: the library searches them for a PEM at each token.
 
-    It also measures them, and makes an object of each signature; one call in C does what that does.
+    It measures the key each time as well, and makes an object for each signature; here that is one call in C.
     """
 
     def prepare_key(self, key: str | bytes) -> bytes:
@@ -49,7 +49,7 @@ class _LoadedKeys(HMACAlgorithm):
 
     def sign(self, msg: bytes, key: bytes) -> bytes:
         """Return the signature of a message."""
-        return hmac.digest(key, msg, "sha256")
+        return hmac.digest(key, msg, self.hash_alg)
 
 
 class _Signatures(jwt.PyJWS):

@@ -9,14 +9,20 @@ from serving.access.identity import OwnedUser
 from serving.access.policy import OWN_HOUSEHOLD, Owned, guarded
 from serving.api import shapes
 from serving.api.answers import JSON, NOT_KEPT, PREFIX, described
-from serving.lookups.lookup import HouseholdAnswer, Lookup, together
+from serving.lookups.lookup import HouseholdAnswer, Lookup
 from serving.render import household as render
-from serving.together import each
+from serving.together import APART_S, Together, each
 from serving.web.short_way import Answer
+
+USERS_TOGETHER_MAX = 32
+ANSWERS_UNDER_WAY_MAX = 2
 
 
 def answer(lookup: Lookup, answered: Callable[[HouseholdAnswer], None]) -> Answer:
-    """Return what answers for a household, as JSON; `answered` hears of every one answered for."""
+    """Return what answers for a household, as JSON, together with those who ask at about the same time.
+
+    `answered` hears of every one answered for.
+    """
 
     def body(found: HouseholdAnswer) -> bytes:
         answered(found)
@@ -25,7 +31,7 @@ def answer(lookup: Lookup, answered: Callable[[HouseholdAnswer], None]) -> Answe
     async def of_households(users: Sequence[OwnedUser]) -> list[bytes | Exception]:
         return each(body, await lookup.households(users))
 
-    return together(of_households).ask
+    return Together(of_households, USERS_TOGETHER_MAX, ANSWERS_UNDER_WAY_MAX, APART_S).ask
 
 
 def routes(answer: Answer) -> APIRouter:

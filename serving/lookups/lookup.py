@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 import zoneinfo
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from infra.contracts.durations import HOUR_MS
@@ -16,15 +16,12 @@ from serving.figures.local_days import zone_info
 from serving.figures.regions import Judged, Parts, RegionMaster, folded, judged, notes, parts
 from serving.figures.truth import Truth
 from serving.stores.sources import LiveSource, StoreAway, StoreState, TruthSource
-from serving.together import APART_S, Together, each
+from serving.together import each
 
 # Yesterday began at most a 25-hour day and 25 hours ago, in any zone.
 LOOK_BACK_MS = 50 * HOUR_MS
 # Regions' names and zones change about never; an old copy is better than none.
 REGIONS_AGE_MS_MAX = 600_000
-# Households that are answered together, and how many such answers are being made at a time.
-USERS_TOGETHER_MAX = 32
-ANSWERS_UNDER_WAY_MAX = 2
 
 Answer = TypeVar("Answer")
 Published = tuple[Household | None, Truth]
@@ -78,7 +75,6 @@ class Lookup:
         self._users: Users = {}
         self._users_at: int | None = None
         self._users_state = StoreState.NONE
-        self._together: Together[OwnedUser, HouseholdAnswer] = together(self.households)
 
     def now(self) -> int:
         """Return ms since 1970."""
@@ -90,16 +86,26 @@ class Lookup:
         :raises UserNotFound: where both answer and neither knows the user.
         :raises StoreAway: where a store is away and the other knows nothing of the user.
         """
-        return await self._together.ask(user)
+        [found] = await self.households([user])
+        if isinstance(found, Exception):
+            raise found
+        return found
 
     async def households(self, users: Sequence[OwnedUser]) -> list[HouseholdAnswer | Exception]:
         """Return for each user what `household` does, or what it raises, by one question to each store."""
         since = self._now() - LOOK_BACK_MS
-        lives, truths = await asyncio.gather(
-            or_away(self._live.live_states(users)), or_away(self._truth.near_truths(users, since))
+        asked = (
+            asyncio.ensure_future(or_away(self._live.live_state_of_each(users))),
+            asyncio.ensure_future(or_away(self._truth.truth_of_each(users, since))),
         )
-        told = zip(users, _of_each(users, lives), _of_each(users, truths), strict=True)
-        return each(_viewed, [await self._known_or_error(*of_user) for of_user in told])
+        try:
+            lives, truths = await asyncio.gather(*asked)
+        finally:
+            for one in asked:
+                one.cancel()
+        told = list(zip(users, _of_each(users, lives), _of_each(users, truths), strict=True))
+        masters = await self._masters_for([published for _, _, published in told])
+        return each(_viewed, each(lambda of_user: self._known(*of_user, masters), told))
 
     async def known(self, user: OwnedUser, question: Awaitable[Published]) -> KnownUser:
         """Return what live state and a question to the truth tell of a user, asked at once.
@@ -113,26 +119,23 @@ class Lookup:
             live = await or_away(asked)
         finally:
             asked.cancel()
-        return await self._known(user, live, published)
+        return self._known(user, live, published, await self._masters_for([published]))
 
-    async def _known_or_error(
-        self, user: OwnedUser, live: LiveState | Exception | None, published: Published | Exception
-    ) -> KnownUser | Exception:
-        try:
-            return await self._known(user, _told_or_away(live), _told_or_away(published))
-        except Exception as error:
-            return error
-
-    async def _known(
-        self, user: OwnedUser, live: LiveState | StoreAway | None, published: Published | StoreAway
+    def _known(
+        self,
+        user: OwnedUser,
+        live_told: LiveState | Exception | None,
+        published_told: Published | Exception,
+        masters: Mapping[str, RegionMaster],
     ) -> KnownUser:
+        live, published = _told_or_away(live_told), _told_or_away(published_told)
         household, truth = (None, Truth()) if isinstance(published, StoreAway) else published
         live_state = None if isinstance(live, StoreAway) else live
         if live_state is None and household is None and not truth.rows:
             raise nobody_knows(user, live, published)
         redis = state_of(live, live_state is not None)
         mysql = state_of(published, household is not None or bool(truth.rows))
-        in_a_zone, zone_notes = await self._in_a_zone(household, live_state)
+        in_a_zone, zone_notes = _in_a_zone(household, live_state, masters)
         notes = (*_notes(redis, mysql), *zone_notes)
         return KnownUser(user.user_id, self._now(), in_a_zone, truth, live_state, redis, mysql, notes)
 
@@ -198,31 +201,30 @@ class Lookup:
         live, truth = await asyncio.gather(or_away(self._live.ping()), or_away(self._truth.ping()))
         return {"redis": state_of(live, present=True), "mysql": state_of(truth, present=True)}
 
-    async def _in_a_zone(
-        self, household: Household | None, live: LiveState | None
-    ) -> tuple[Household, tuple[str, ...]]:
-        """Return the household, its zone made up for from its region's or, failing that, UTC."""
-        if household is None:
-            region = live.region if live else None
-            master = (await self.masters()).get(region or "")
-            if master is None:
-                household = Household(None, None, region, None, "UTC")
-                return household, ("the household's zone is not known; days are UTC days",)
-            household = Household(None, None, region, master.name, master.zone)
-            return household, (f"the household's zone is taken from its region: {master.zone}",)
-        try:
-            zone_info(household.zone)
-        except zoneinfo.ZoneInfoNotFoundError:
-            note = f"the household's zone is unknown ({household.zone}); days are UTC days"
-            return household._replace(zone="UTC"), (note,)
-        return household, ()
+    async def _masters_for(self, published: Iterable[Published | Exception]) -> Mapping[str, RegionMaster]:
+        """Return the regions' master data where a household's zone has to be made up for, else none."""
+        known = (not isinstance(one, Exception) and one[0] is not None for one in published)
+        return {} if all(known) else await self.masters()
 
 
-def together(
-    answers: Callable[[Sequence[OwnedUser]], Awaitable[Sequence[Answer | Exception]]],
-) -> Together[OwnedUser, Answer]:
-    """Return what answers users one by one and asks for those together who come at about the same time."""
-    return Together(answers, USERS_TOGETHER_MAX, ANSWERS_UNDER_WAY_MAX, APART_S)
+def _in_a_zone(
+    household: Household | None, live: LiveState | None, masters: Mapping[str, RegionMaster]
+) -> tuple[Household, tuple[str, ...]]:
+    """Return the household, its zone made up for from its region's or, failing that, UTC."""
+    if household is None:
+        region = live.region if live else None
+        master = masters.get(region or "")
+        if master is None:
+            household = Household(None, None, region, None, "UTC")
+            return household, ("the household's zone is not known; days are UTC days",)
+        household = Household(None, None, region, master.name, master.zone)
+        return household, (f"the household's zone is taken from its region: {master.zone}",)
+    try:
+        zone_info(household.zone)
+    except zoneinfo.ZoneInfoNotFoundError:
+        note = f"the household's zone is unknown ({household.zone}); days are UTC days"
+        return household._replace(zone="UTC"), (note,)
+    return household, ()
 
 
 def _of_each(users: Sequence[OwnedUser], told: Sequence[Answer] | StoreAway) -> Sequence[Answer | StoreAway]:

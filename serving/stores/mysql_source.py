@@ -58,7 +58,6 @@ class MysqlSource(UsageQueries, AlertQueries, InvoiceQueries, CountryQueries, Qu
             # Nobody listens between a process and its own machine.
             "ssl_disabled": host in LOOPBACK,
         }
-        self._now = now
         self._users = UserConnections(options, CONNECTIONS_MAX, timeout_ms, now)
         self._wide = _WideConnections(options, WIDE_CONNECTIONS_MAX, WIDE_TIMES * timeout_ms, now)
 
@@ -75,10 +74,10 @@ class MysqlSource(UsageQueries, AlertQueries, InvoiceQueries, CountryQueries, Qu
         [told] = await self._told([user], since_ms)
         return near_truth.truth(told)
 
-    async def near_truths(
+    async def truth_of_each(
         self, users: Sequence[OwnedUser], since_ms: int
     ) -> list[tuple[Household | None, Truth] | Exception]:
-        """See `TruthSource.near_truths`."""
+        """See `TruthSource.truth_of_each`."""
         return each(near_truth.truth, await self._told(users, since_ms))
 
     async def _told(self, users: Sequence[OwnedUser], since_ms: int) -> list[near_truth.Told]:

@@ -42,17 +42,18 @@ class RedisSource:
     """Reads live state. Holds at most CONNECTIONS_MAX connections; a question waits for one in its time."""
 
     def __init__(self, url: str, timeout_ms: int, now: Callable[[], int]) -> None:
-        # The guards limit each question's time; the client would set a timer at each answer as well.
         pool = redis.asyncio.BlockingConnectionPool.from_url(
             url,
             max_connections=CONNECTIONS_MAX,
             timeout=timeout_ms / 1000,
-            socket_timeout=None,
             socket_connect_timeout=timeout_ms / 1000,
         )
+        # Whatever the URL says: answers are read as this protocol has them, and the guards limit each
+        # question's time, while the client would set a timer at each answer as well.
+        pool.connection_kwargs.update(protocol=2, socket_timeout=None)
         self._client: Any = redis.asyncio.Redis(connection_pool=pool)
         self._pool = pool
-        self._together = Together(self._states, USERS_A_TRIP_MAX, TRIPS_UNDER_WAY_MAX, APART_S)
+        self._together = Together(self.live_state_of_each, USERS_A_TRIP_MAX, TRIPS_UNDER_WAY_MAX, APART_S)
         self._rate_limit = self._client.register_script(RATE_LIMIT)
         self._revoke = self._client.register_script(REVOKE)
         self._guard = Guard("Redis", timeout_ms, now, (RedisError,))
@@ -61,28 +62,25 @@ class RedisSource:
 
     def live_state(self, user: OwnedUser) -> Awaitable[LiveState | None]:
         """See `LiveSource.live_state`; state that breaks its contract is no better than a store away."""
-        return self._together.ask(user.user_id)
+        return self._together.ask(user)
 
-    async def live_states(self, users: Sequence[OwnedUser]) -> list[LiveState | Exception | None]:
-        """See `LiveSource.live_states`; state that breaks its contract is no better than a store away."""
-        return await self._states([user.user_id for user in users])
+    async def live_state_of_each(self, users: Sequence[OwnedUser]) -> list[LiveState | Exception | None]:
+        """See `LiveSource.live_state_of_each`; state that breaks its contract is as good as a store away."""
+        user_ids = [user.user_id for user in users]
+        found = await self._guard.ask(lambda: self._fields(user_ids))
+        return [_state(user_id, fields) for user_id, fields in zip(user_ids, found, strict=True)]
 
-    async def _states(self, users: Sequence[int]) -> list[LiveState | Exception | None]:
-        """Return each user's live state, or why that one alone cannot be read."""
-        found = await self._guard.ask(lambda: self._fields(users))
-        return [_state(user_id, fields) for user_id, fields in zip(users, found, strict=True)]
-
-    async def _fields(self, users: Sequence[int]) -> list[list[bytes] | ResponseError]:
+    async def _fields(self, user_ids: Sequence[int]) -> list[list[bytes] | ResponseError]:
         """Return the names and values of each user's hash, one after the other, or the server's error.
 
         The client's own pipeline takes twice as long to write the commands and to read their answers.
         """
         # Its types say that a command has one word.
-        commands = [hiredis.pack_command(("HGETALL", live_key(user_id))) for user_id in users]  # type: ignore[arg-type]
+        commands = [hiredis.pack_command(("HGETALL", live_key(user_id))) for user_id in user_ids]  # type: ignore[arg-type]
         connection = await self._pool.get_connection()
         try:
             await connection.send_packed_command(b"".join(commands))
-            return [await _answer(connection) for _ in users]
+            return [await _answer(connection) for _ in user_ids]
         finally:
             await self._pool.release(connection)
 

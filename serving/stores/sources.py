@@ -31,6 +31,7 @@ from serving.figures.usage_range import DateRange
 
 FAILURES_MAX = 3
 RETRY_MS = 1_000
+RESPITE_S = 0.05
 Answer = TypeVar("Answer")
 LOG = logging.getLogger("serving")
 
@@ -58,7 +59,7 @@ class LiveSource(Protocol):
         :raises StoreAway: where the store did not answer.
         """
 
-    async def live_states(self, users: Sequence[OwnedUser]) -> Sequence[LiveState | Exception | None]:
+    async def live_state_of_each(self, users: Sequence[OwnedUser]) -> Sequence[LiveState | Exception | None]:
         """Return each user's live state as `live_state` does, or what to raise for that one alone.
 
         :raises StoreAway: where the store did not answer.
@@ -95,7 +96,7 @@ class TruthSource(Protocol):
         :raises StoreAway: where the store did not answer.
         """
 
-    async def near_truths(
+    async def truth_of_each(
         self, users: Sequence[OwnedUser], since_ms: int
     ) -> Sequence[tuple[Household | None, Truth] | Exception]:
         """Return for each user what `truth` does, of one snapshot, or what to raise for that one alone.
@@ -188,7 +189,8 @@ class TruthSource(Protocol):
 class Guard:
     """A time limit on every question to one store, and no questions while it is known to be away.
 
-    After FAILURES_MAX failures in a row the store is left alone; each RETRY_MS one question probes it.
+    After FAILURES_MAX failures in a row the store is left alone; each RETRY_MS one question probes it. After
+    one that took too long it is left alone for RESPITE_S: who waited behind would else wait as long again.
     """
 
     def __init__(
@@ -200,12 +202,15 @@ class Guard:
         self._transient: tuple[type[Exception], ...] = (TimeoutError, OSError, *failures)
         self._failures = 0
         self._closed_until = 0
+        self._respite_until_s = 0.0
 
     async def ask(self, question: Callable[[], Awaitable[Answer]]) -> Answer:
         """Return the store's answer.
 
         :raises StoreAway: where it failed, took too long, or is being left alone.
         """
+        if asyncio.get_running_loop().time() < self._respite_until_s:
+            raise StoreAway(f"{self._store} is away")
         if self._failures >= FAILURES_MAX:
             if self._now() < self._closed_until:
                 raise StoreAway(f"{self._store} is away")
@@ -221,6 +226,8 @@ class Guard:
 
     def _fail(self, error: Exception) -> None:
         self._failures += 1
+        if isinstance(error, TimeoutError):
+            self._respite_until_s = asyncio.get_running_loop().time() + RESPITE_S
         self._closed_until = self._now() + RETRY_MS
         if self._failures == FAILURES_MAX:
             LOG.warning("store away: store=%s error=%r", self._store, error)

@@ -54,7 +54,7 @@ from serving.access.limits import limits
 from serving.access.revocation import Revocations
 from serving.access.session import Access
 from serving.access.tokens import Tokens
-from serving.lookups.lookup import USERS_TOGETHER_MAX
+from serving.api.households import USERS_TOGETHER_MAX
 from serving.stores import near_truth
 from serving.stores.redis_source import RedisSource
 

@@ -111,7 +111,7 @@ class TestAPublishedNight:
         users = [owned_by_this_machine(user_id) for user_id in (USER, 99_999_999, USER + 1, USER)]
 
         async def together(source):
-            return await source.near_truths(users, NIGHT.start_ms)
+            return await source.truth_of_each(users, NIGHT.start_ms)
 
         async def singly(source):
             return [await source.truth(user, NIGHT.start_ms) for user in users]

@@ -173,7 +173,7 @@ class InMemoryLive:
         await self.ping()
         return self.states.get(user.user_id)
 
-    async def live_states(self, users: Sequence[OwnedUser]) -> list[LiveState | None]:
+    async def live_state_of_each(self, users: Sequence[OwnedUser]) -> list[LiveState | None]:
         return [await self.live_state(user) for user in users]
 
     async def loads(self) -> Mapping[str, Course]:
@@ -223,7 +223,7 @@ class InMemoryTruth:
         await self.ping()
         return self.households.get(user.user_id), self.truths.get(user.user_id, Truth())
 
-    async def near_truths(
+    async def truth_of_each(
         self, users: Sequence[OwnedUser], since_ms: int
     ) -> list[tuple[Household | None, Truth]]:
         return [await self.truth(user, since_ms) for user in users]

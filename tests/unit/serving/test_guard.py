@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from serving.stores.sources import FAILURES_MAX, RETRY_MS, Guard, StoreAway
+from serving.stores.sources import FAILURES_MAX, RESPITE_S, RETRY_MS, Guard, StoreAway
 
 
 class Store:
@@ -56,6 +56,26 @@ class TestGuard:
         store.delay_s = 30
 
         assert store.ask() == ["Store is away"]
+
+    def test_keeps_nobody_waiting_who_waited_behind_a_question_that_hung(self) -> None:
+        store = Store()
+        store.delay_s = 30
+
+        async def told() -> tuple[str, str]:
+            hung, behind = [await self._or_away(store) for _ in range(2)]
+            assert (hung, behind, store.asked) == ("away", "away", 1)
+            store.delay_s = 0
+            await asyncio.sleep(2 * RESPITE_S)
+            return await self._or_away(store), await self._or_away(store)
+
+        assert asyncio.run(told()) == ("answer", "answer")
+
+    @staticmethod
+    async def _or_away(store: Store) -> str:
+        try:
+            return await store.guard.ask(store.answer)
+        except StoreAway:
+            return "away"
 
     def test_lets_a_fault_of_ours_through(self) -> None:
         store = Store()

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
+import orjson
 import pytest
 from serving_builders import ELECTRICITY, USER_ID, InMemoryLive, InMemoryTruth, Meter, a_household, instant
 
 from infra.contracts.durations import DAY_MS
 from infra.contracts.live_state import LiveState
 from serving.access.identity import OwnedUser, owned_by_this_machine
+from serving.api.households import answer
 from serving.figures.household import UserNotFound
 from serving.lookups.lookup import HouseholdAnswer, Lookup
 from serving.stores.sources import StoreAway
@@ -24,7 +26,7 @@ USERS = [owned_by_this_machine(user) for user in (USER_ID, BROKEN, UNREADABLE, S
 class Live(InMemoryLive):
     """Live state, of which one user's is a fault of ours and one user's cannot be read."""
 
-    async def live_states(self, users: Sequence[OwnedUser]) -> list[LiveState | Exception | None]:  # type: ignore[override]
+    async def live_state_of_each(self, users: Sequence[OwnedUser]) -> list[LiveState | Exception | None]:  # type: ignore[override]
         return [await self._one(user) for user in users]
 
     async def _one(self, user: OwnedUser) -> LiveState | Exception | None:
@@ -111,10 +113,33 @@ class TestHouseholds:
         async def broken(_: object) -> None:
             raise RuntimeError("a fault of ours")
 
-        live.live_states = broken  # type: ignore[assignment, method-assign]
-        lookup = Lookup(live, truth, lambda: NOW)
+        live.live_state_of_each = broken  # type: ignore[assignment, method-assign]
 
-        async def asked() -> list[HouseholdAnswer | BaseException]:
-            return await asyncio.gather(*(map(lookup.household, USERS)), return_exceptions=True)
+        async def asked() -> list[bytes | BaseException]:
+            answers = map(answer(Lookup(live, truth, lambda: NOW), lambda _: None), USERS)
+            return await asyncio.gather(*answers, return_exceptions=True)
 
-        assert {repr(answer) for answer in asyncio.run(asked())} == {"RuntimeError('a fault of ours')"}
+        assert {repr(found) for found in asyncio.run(asked())} == {"RuntimeError('a fault of ours')"}
+
+
+class TestAnswers:
+    def test_are_each_users_own_whoever_hangs_up_or_fails(self, live: Live, truth: InMemoryTruth) -> None:
+        def answered(found: HouseholdAnswer) -> None:
+            if found.view.user_id == UNREADABLE:
+                raise RuntimeError("a fault in what is made of it")
+
+        async def asked() -> list[bytes | BaseException]:
+            of_user = answer(Lookup(live, truth, lambda: NOW), answered)
+            answers = [asyncio.ensure_future(of_user(user)) for user in USERS]
+            await asyncio.sleep(0)
+            answers[-1].cancel()
+            return await asyncio.gather(*answers, return_exceptions=True)
+
+        first, broken, unreadable, stranger, far, gone = asyncio.run(asked())
+
+        assert isinstance(first, bytes) and isinstance(far, bytes)
+        assert [orjson.loads(one)["user_id"] for one in (first, far)] == [USER_ID, FAR]
+        assert repr(broken) == "RuntimeError('a fault of ours')"
+        assert repr(unreadable) == "RuntimeError('a fault in what is made of it')"
+        assert isinstance(stranger, UserNotFound)
+        assert isinstance(gone, asyncio.CancelledError)

@@ -21,6 +21,7 @@ from infra.contracts.durations import DAY_MS
 from serving.access.identity import Role
 from serving.app import build
 from serving.metrics import PATH, STATIC, UNMATCHED
+from serving.stores.sources import StoreAway
 from tests.support.metrics import assert_fit, samples_of, value
 
 START = instant("2026-06-01T00:00")
@@ -137,6 +138,17 @@ class TestLookups:
         asked = {"store": "mysql", "question": "user"}
         assert value(samples, "meterbeat_serving_lookup_failures_total", **asked) == 1
         assert value(samples, "meterbeat_serving_lookup_seconds_count", **asked) == 0
+
+    def test_that_cannot_tell_of_one_user_are_failures(self, after, live):
+        async def unreadable(users):
+            return [StoreAway("malformed") for _ in users]
+
+        live.live_state_of_each = unreadable
+
+        samples = samples_of(after(HOUSEHOLD))
+
+        asked = {"store": "redis", "question": "user"}
+        assert value(samples, "meterbeat_serving_lookup_failures_total", **asked) == 1
 
 
 class TestAnswers:
