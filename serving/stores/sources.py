@@ -31,7 +31,7 @@ from serving.figures.usage_range import DateRange
 
 FAILURES_MAX = 3
 RETRY_MS = 1_000
-RESPITE_S = 0.05
+RESPITE_MS = 50
 Answer = TypeVar("Answer")
 LOG = logging.getLogger("serving")
 
@@ -190,7 +190,7 @@ class Guard:
     """A time limit on every question to one store, and no questions while it is known to be away.
 
     After FAILURES_MAX failures in a row the store is left alone; each RETRY_MS one question probes it. After
-    one that took too long it is left alone for RESPITE_S: who waited behind would else wait as long again.
+    one that took too long it is left alone for RESPITE_MS: who waited behind would else wait as long again.
     """
 
     def __init__(
@@ -202,18 +202,15 @@ class Guard:
         self._transient: tuple[type[Exception], ...] = (TimeoutError, OSError, *failures)
         self._failures = 0
         self._closed_until = 0
-        self._respite_until_s = 0.0
 
     async def ask(self, question: Callable[[], Awaitable[Answer]]) -> Answer:
         """Return the store's answer.
 
         :raises StoreAway: where it failed, took too long, or is being left alone.
         """
-        if asyncio.get_running_loop().time() < self._respite_until_s:
+        if self._now() < self._closed_until:
             raise StoreAway(f"{self._store} is away")
         if self._failures >= FAILURES_MAX:
-            if self._now() < self._closed_until:
-                raise StoreAway(f"{self._store} is away")
             self._closed_until = self._now() + self._timeout_ms + RETRY_MS
         try:
             async with asyncio.timeout(self._timeout_ms / 1000):
@@ -221,13 +218,12 @@ class Guard:
         except self._transient as error:
             self._fail(error)
             raise StoreAway(f"{self._store} is away") from error
-        self._failures = 0
+        self._failures = self._closed_until = 0
         return answer
 
     def _fail(self, error: Exception) -> None:
         self._failures += 1
-        if isinstance(error, TimeoutError):
-            self._respite_until_s = asyncio.get_running_loop().time() + RESPITE_S
-        self._closed_until = self._now() + RETRY_MS
+        respite_ms = RESPITE_MS if isinstance(error, TimeoutError) else 0
+        self._closed_until = self._now() + (RETRY_MS if self._failures >= FAILURES_MAX else respite_ms)
         if self._failures == FAILURES_MAX:
             LOG.warning("store away: store=%s error=%r", self._store, error)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from infra.contracts.live_state import (
 from infra.contracts.utility import Utility
 from serving.access.identity import owned_by_this_machine
 from serving.stores.redis_source import RedisSource
-from serving.stores.sources import RESPITE_S, StoreAway
+from serving.stores.sources import RESPITE_MS, StoreAway
 
 FIRST, MANY = 10_000_500, 64
 NOW = 495_000 * HOUR_MS + 5_000
@@ -46,7 +47,7 @@ def store(services):
 
 @pytest.fixture
 def source(store):
-    return RedisSource(store, TIMEOUT_MS, lambda: NOW)
+    return RedisSource(store, TIMEOUT_MS, lambda: time.time_ns() // 1_000_000)
 
 
 def users(*numbers):
@@ -106,7 +107,7 @@ class TestLiveStates:
             with pytest.raises(asyncio.CancelledError if gives_up == "who asks" else StoreAway):
                 await given_up
             # The server is silent still: what it says then is the late answer first.
-            await asyncio.sleep(2 * RESPITE_S)
+            await asyncio.sleep(RESPITE_MS / 500)
             found = []
             while not found:
                 with contextlib.suppress(StoreAway):
