@@ -24,6 +24,7 @@ LOOK_BACK_MS = 50 * HOUR_MS
 REGIONS_AGE_MS_MAX = 600_000
 
 Answer = TypeVar("Answer")
+Other = TypeVar("Other")
 Published = tuple[Household | None, Truth]
 
 
@@ -94,17 +95,12 @@ class Lookup:
     async def households(self, users: Sequence[OwnedUser]) -> list[HouseholdAnswer | Exception]:
         """Return for each user what `household` does, or what it raises, by one question to each store."""
         since = self._now() - LOOK_BACK_MS
-        asked = (
-            asyncio.ensure_future(or_away(self._live.live_state_of_each(users))),
-            asyncio.ensure_future(or_away(self._truth.truth_of_each(users, since))),
+        lives, truths = await both_or_away(
+            self._live.live_state_of_each(users), self._truth.truth_of_each(users, since)
         )
-        try:
-            lives, truths = await asyncio.gather(*asked)
-        finally:
-            for one in asked:
-                one.cancel()
-        told = list(zip(users, _of_each(users, lives), _of_each(users, truths), strict=True))
-        masters = await self._masters_for([published for _, _, published in told])
+        published = _of_each(users, truths)
+        masters = await self._masters_for(published)
+        told = zip(users, _of_each(users, lives), published, strict=True)
         return each(_viewed, each(lambda of_user: self._known(*of_user, masters), told))
 
     async def known(self, user: OwnedUser, question: Awaitable[Published]) -> KnownUser:
@@ -113,12 +109,7 @@ class Lookup:
         :raises UserNotFound: where both answer and neither knows the user.
         :raises StoreAway: where a store is away and the other knows nothing of the user.
         """
-        asked = asyncio.ensure_future(self._live.live_state(user))
-        try:
-            published = await or_away(question)
-            live = await or_away(asked)
-        finally:
-            asked.cancel()
+        live, published = await both_or_away(self._live.live_state(user), question)
         return self._known(user, live, published, await self._masters_for([published]))
 
     def _known(
@@ -242,6 +233,18 @@ def _told_or_away(told: Answer | Exception) -> Answer | StoreAway:
 def _viewed(known: KnownUser) -> HouseholdAnswer:
     seen = view(known.user_id, known.household, known.truth, known.live, known.now_ms)
     return HouseholdAnswer(seen, known.redis, known.mysql, known.notes)
+
+
+async def both_or_away(
+    question: Awaitable[Answer], other: Awaitable[Other]
+) -> tuple[Answer | StoreAway, Other | StoreAway]:
+    """Return the answers to two questions asked at once, or that a store is away; both end if one breaks."""
+    asked = asyncio.ensure_future(or_away(question)), asyncio.ensure_future(or_away(other))
+    try:
+        return await asyncio.gather(*asked)
+    finally:
+        for one in asked:
+            one.cancel()
 
 
 async def or_away(question: Awaitable[Answer]) -> Answer | StoreAway:

@@ -1,6 +1,5 @@
 """A user's lists out of the truth, a page at a time: predecessors of figures, invoices; and alerts."""
 
-import asyncio
 import dataclasses
 import datetime
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ from serving.figures.records import (
 )
 from serving.figures.usage_range import DAY, FIRST_DATE, By, asked_range
 from serving.lookups.cursors import CursorRefused, cursor, date_of, place
-from serving.lookups.lookup import Lookup, nobody_knows, or_away, state_of
+from serving.lookups.lookup import Lookup, both_or_away, nobody_knows, state_of
 from serving.stores.sources import LiveSource, StoreAway, StoreState, TruthSource
 
 NO_NIGHTS = AlertNights(False, None, (), ())
@@ -134,9 +133,7 @@ class UserLists:
 
         :raises UserNotFound, StoreAway: where there is no user, or nobody knows.
         """
-        live, nights = await asyncio.gather(
-            or_away(self._live.live_state(user)), or_away(self._truth.alert_nights(user))
-        )
+        live, nights = await both_or_away(self._live.live_state(user), self._truth.alert_nights(user))
         state = live if isinstance(live, LiveState) else None
         told = NO_NIGHTS if isinstance(nights, StoreAway) else nights
         if state is None and not told.known and not told.nights:
