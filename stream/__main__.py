@@ -68,6 +68,7 @@ def run(
     settings = Settings.from_env()
     _ensure_cluster(settings)
     client = FlinkClient(settings.flink_rest)
+    heard_ms = client.heard_at_ms()
     missing = [name for name in (FOLD, ARCHIVE) if client.job(name) is None]
     restored: dict[str, str | None] = {}
     if missing:
@@ -80,7 +81,7 @@ def run(
                 _submit(settings, name, restored[name])
     _watch_service(settings).start()
     with notes.status("waiting until every task runs"):
-        jobs = {name: wait_until_running(client, name) for name in (FOLD, ARCHIVE)}
+        jobs = {name: wait_until_running(client, name, heard_ms) for name in (FOLD, ARCHIVE)}
     values = {"job_id": jobs[FOLD].job_id, "state": jobs[FOLD].state, "restored_from": restored.get(FOLD)}
     values |= {"archive_job_id": jobs[ARCHIVE].job_id, "archive_restored_from": restored.get(ARCHIVE)}
     _report(values, as_json, "\n".join(started(name, job, restored) for name, job in jobs.items()))
@@ -294,7 +295,11 @@ def _submit(settings: Settings, name: str, restore_from: str | None) -> None:
         checkpoint_dir=checkpoints_of(settings.checkpoint_dir, name),
         checkpoint_interval_s=settings.checkpoint_interval_s,
         restore_from=restore_from,
-        parameters={fold_udf.REDIS_URL: settings.redis_url, fold_udf.EPOCH: str(settings.stream_epoch)},
+        parameters={
+            fold_udf.REDIS_URL: settings.redis_url,
+            fold_udf.EPOCH: str(settings.stream_epoch),
+            fold_udf.LATENESS_MS: str(settings.lateness_s * 1000),
+        },
     )
     if name == ARCHIVE:
         submission = dataclasses.replace(

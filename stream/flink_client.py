@@ -12,9 +12,11 @@ RETRY_S_MAX, RETRY_EVERY_S = 20, 0.5
 SERVER_ERROR = 500
 STOP_S_MAX = 120
 FOLDED = "PythonGroupWindow"  # in the name of the task that follows the fold: what reached it is written
-READ = "Source: heartbeats"  # in the name of the task that reads
-COUNTS = ("heartbeats", "late")  # of the operator that packs, since the task began
-NEWEST = "newest_event_ms"
+# What the operators count since their tasks began, by how the name of the task begins.
+COUNTED = {
+    "Source: heartbeats": ("pack.heartbeats", "pack.late", "pack.newest_event_ms"),
+    "windows": ("windows.late",),
+}
 LIVE_STATES = ("CREATED", "INITIALIZING", "RUNNING", "RESTARTING", "FAILING", "RECONCILING")
 
 
@@ -55,6 +57,23 @@ class FlinkClient:
         """
         job = self._live(name)
         return self._status(job) if job else None
+
+    def heard_at_ms(self) -> dict[str, int]:
+        """Return when the cluster last heard from each task manager, by its id, in ms of the cluster's clock.
+
+        :raises FlinkAwayError: if the cluster does not answer.
+        """
+        managers = self._get("/taskmanagers")["taskmanagers"]
+        return {one["id"]: one["timeSinceLastHeartbeat"] for one in managers}  # Flink's name; it is a time
+
+    def task_managers(self, job_id: str) -> set[str]:
+        """Return the ids of the task managers that the tasks of a job are on, as far as the cluster knows.
+
+        :raises FlinkAwayError: if the cluster does not answer.
+        """
+        path = f"/jobs/{job_id}"
+        vertices = [self._get(f"{path}/vertices/{one['id']}") for one in self._get(path)["vertices"]]
+        return {task["taskmanager-id"] for vertex in vertices for task in vertex["subtasks"]}
 
     def checkpoint(self, name: str) -> bool:
         """Ask the live job of a name for a checkpoint before its time; return whether there is one.
@@ -124,17 +143,23 @@ class FlinkClient:
         least = min(marks, default=-1)
         return least if least > 0 else None
 
-    def _read(self, path: str, vertices: dict[str, str]) -> dict[str, Any]:
-        """Return what the packers count, summed, and the newest event that any of them saw."""
-        found = {}
-        wanted = ",".join(f"pack.{name}" for name in (*COUNTS, NEWEST))
+    def _read(self, path: str, vertices: dict[str, str]) -> dict[str, int]:
+        """Return what was read and what of it was late, and the newest event that any reader saw."""
+        found: dict[str, dict[str, Any]] = {}
         for name, vertex in vertices.items():
-            if READ in name:
-                metrics = self._get(f"{path}/vertices/{vertex}/subtasks/metrics?get={wanted}")
-                found = {metric["id"].removeprefix("pack."): metric for metric in metrics}
+            for begin, wanted in COUNTED.items():
+                if name.startswith(begin):
+                    metrics = f"{path}/vertices/{vertex}/subtasks/metrics?get={','.join(wanted)}"
+                    found |= {metric["id"]: metric for metric in self._get(metrics)}
+
+        def total(name: str) -> int:
+            return int(found[name]["sum"]) if name in found else 0
+
+        newest = found.get("pack.newest_event_ms")
         return {
-            "newest_event_ms": int(found[NEWEST]["max"]) if NEWEST in found else -1,
-            **{name: int(found[name]["sum"]) if name in found else 0 for name in COUNTS},
+            "newest_event_ms": int(newest["max"]) if newest else -1,
+            "heartbeats": total("pack.heartbeats"),
+            "late": total("pack.late") + total("windows.late"),
         }
 
     def _get(self, path: str, body: dict[str, Any] | None = None) -> Any:

@@ -9,15 +9,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pyflink.table import AggregateFunction, DataTypes, FunctionContext, ScalarFunction
 from pyflink.table.udf import udaf, udf
 
 from stream.fold import PACKED, REGION_SHARE, fold, region_shares, sum_shares
 from stream.fold_metrics import FoldMetrics
+from stream.pace import Pace
 from stream.redis_sink import RedisSink
 
 REDIS_URL = "meterbeat.redis-url"
 EPOCH = "meterbeat.epoch"
+LATENESS_MS = "meterbeat.lateness-ms"  # how long after its end a window is complete
 
 
 def _sink(function_context: FunctionContext) -> RedisSink:
@@ -31,15 +34,25 @@ class FoldLive(ScalarFunction):  # type: ignore[misc]
     def open(self, function_context: FunctionContext) -> None:
         """Connect; Flink calls it once a worker."""
         self._sink = _sink(function_context)
+        self._pace = Pace(int(function_context.get_job_parameter(LATENESS_MS, "0")))
         self._metrics = FoldMetrics(function_context.get_metric_group())
 
     def eval(self, window_end: int, late: bool, packed: bytes) -> bytes | None:
         """Fold one whole window (its end in ms), or some heartbeats that came late."""
         heartbeats = np.frombuffer(packed, PACKED)
-        records = fold(heartbeats, singly=late)
-        written = self._sink.write_live(records)
+        if late:
+            self._write(fold(heartbeats, singly=True), heartbeats, rest_s=0.0)
+            return None
+        rest_s = self._pace.rest_s(time.monotonic(), int(time.time() * 1000) - window_end)
+        records = fold(heartbeats)
+        self._write(records, heartbeats, rest_s)
+        shares = region_shares(records, window_end).tobytes()
+        self._pace.done(time.monotonic())
+        return shares
+
+    def _write(self, records: NDArray[np.void], heartbeats: NDArray[np.void], rest_s: float) -> None:
+        written = self._sink.write_live(records, rest_s)
         self._metrics.note(heartbeats["sent_at"], written.rejected, int(time.time() * 1000))
-        return None if late else region_shares(records, window_end).tobytes()
 
     def is_deterministic(self) -> bool:
         """Return False: the planner must neither repeat nor skip a call that writes."""

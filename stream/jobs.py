@@ -57,17 +57,35 @@ def stop_all(client: FlinkClient, checkpoint_dir: str) -> dict[str, str | None]:
     return savepoints
 
 
-def wait_until_running(client: FlinkClient, name: str) -> JobStatus:
-    """Return a job once all its tasks run.
+def wait_until_running(client: FlinkClient, name: str, heard_before_ms: Mapping[str, int]) -> JobStatus:
+    """Return a job once all its tasks run on task managers that the cluster has heard from anew.
+
+    `heard_before_ms` is when it had by then (FlinkClient.heard_at_ms): until a task manager that was killed
+    is missed, its tasks are still said to run.
 
     :raises FlinkAwayError: if they do not within RUNNING_S_MAX, with the last failure.
     """
     deadline = time.monotonic() + RUNNING_S_MAX
     while True:
         job = client.job(name)
-        if job and job.state == "RUNNING" and job.tasks_running == job.tasks:
+        hindrance = _hindrance(client, job, heard_before_ms)
+        if job and not hindrance:
             return job
         if time.monotonic() > deadline:
-            detail = f"{job.state}, {job.failure or 'no failure told'}" if job else "it is gone"
-            raise FlinkAwayError(f"{name} does not run after {RUNNING_S_MAX} s: {detail}")
+            raise FlinkAwayError(f"{name} does not run after {RUNNING_S_MAX} s: {hindrance}")
         time.sleep(0.5)
+
+
+def _hindrance(client: FlinkClient, job: JobStatus | None, heard_before_ms: Mapping[str, int]) -> str | None:
+    """Return why a job cannot be said to run, None if it does."""
+    if job is None:
+        return "it is gone"
+    if job.state != "RUNNING" or job.tasks_running < job.tasks:
+        return f"{job.state}, {job.failure or 'no failure told'}"
+    heard_ms = client.heard_at_ms()
+    silent = [
+        one
+        for one in sorted(client.task_managers(job.job_id))
+        if heard_ms.get(one, -1) <= heard_before_ms.get(one, -1)
+    ]
+    return f"nothing heard of its task managers {', '.join(silent)}" if silent else None

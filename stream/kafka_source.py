@@ -3,17 +3,19 @@
 import contextlib
 import dataclasses
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import OffsetSpec
-from kafka.errors import KafkaError
+from kafka.errors import CoordinatorNotAvailableError, KafkaError
 
 from infra.contracts import dead_letter
 from infra.contracts.utility import UTILITIES
 
 CONNECT_MS_MAX = 5_000
 READ_MS_MAX = 5_000
+COORDINATOR_S_MAX, COORDINATOR_AGAIN_S = 10, 0.2
 LETTERS_MAX = 100_000
 PARTITIONS_S_MAX = 60  # how long their list is taken for true; asking for it costs as much as all the rest
 
@@ -87,7 +89,7 @@ class KafkaSource:
         """
         ends = self.ends()
         with self._told_when_away():
-            committed = self._admin.list_group_offsets(list(group_ids))
+            committed = self._committed(group_ids)
         found: dict[str, dict[str, InputProgress]] = {}
         for group_id in group_ids:
             of_group = committed[group_id]
@@ -105,7 +107,7 @@ class KafkaSource:
         :raises KafkaAwayError: if the broker went away.
         """
         with self._told_when_away():
-            committed = self._admin.list_group_offsets([self._group_id])[self._group_id]
+            committed = self._committed([self._group_id])[self._group_id]
             return all(
                 not end or (part in committed and committed[part].offset >= end) for part, end in ends.items()
             )
@@ -153,6 +155,20 @@ class KafkaSource:
             ]
             self._partitions_until_s = time.monotonic() + PARTITIONS_S_MAX
         return self._partitions
+
+    def _committed(self, group_ids: Sequence[str]) -> Mapping[str, Mapping[TopicPartition, Any]]:
+        """Return the offsets of groups. A broker that had none yet makes room for them when first asked."""
+        until_s = time.monotonic() + COORDINATOR_S_MAX
+        while True:
+            try:
+                found: Mapping[str, Mapping[TopicPartition, Any]] = self._admin.list_group_offsets(
+                    list(group_ids)
+                )
+                return found
+            except CoordinatorNotAvailableError:
+                if time.monotonic() >= until_s:
+                    raise
+                time.sleep(COORDINATOR_AGAIN_S)
 
     @contextlib.contextmanager
     def _told_when_away(self) -> Iterator[None]:

@@ -2,8 +2,8 @@
 
 import contextlib
 import dataclasses
-import itertools
 import pathlib
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +18,7 @@ from infra.addresses import redacted
 from infra.contracts.durations import HOUR_MS
 from infra.contracts.live_state import MARKS_MAX, PUBLISHED_UNTIL_KEY, REGIONS_KEY, live_key
 from stream.live_rows import calls, live_rows
+from stream.pace import calls_at_once
 from stream.snapshot import ROW, Part
 
 # Calls handed over before the first is answered, so that Redis has the next one at hand. It serves other
@@ -124,16 +125,19 @@ class RedisSink:
         self._region = self._client.register_script(script("region_state.lua"))
         self._marks = self._client.register_script(script("marks.lua", "rebuilt_marks.lua"))
 
-    def write_live(self, records: NDArray[np.void]) -> Written:
+    def write_live(self, records: NDArray[np.void], rest_s: float = 0.0) -> Written:
         """Write stream.fold.RECORDs ordered by user and return what became of them.
 
-        Blocks while Redis is away.
+        Between its calls it rests for about `rest_s` all in all. Blocks while Redis is away.
 
         :raises redis.exceptions.RedisError: if it stays away, or refuses the write for want of memory.
         """
-        newer, chunks = 0, calls(records)
-        while ahead := list(itertools.islice(chunks, CALLS_AHEAD)):
-            newer += sum(self._answers([self._live_arguments(chunk) for chunk in ahead]))
+        newer, rested_s, chunks = 0, 0.0, list(calls(records))
+        ahead = calls_at_once(len(chunks), rest_s, CALLS_AHEAD)
+        for first in range(0, len(chunks), ahead):
+            if first and rested_s < rest_s:
+                rested_s += _rested(rest_s * ahead / len(chunks))
+            newer += sum(self._answers([self._live_arguments(one) for one in chunks[first : first + ahead]]))
         return Written(newer, len(records) - newer)
 
     def _live_arguments(self, chunk: NDArray[np.void]) -> list[bytes | int]:
@@ -171,6 +175,13 @@ class RedisSink:
     def write_regions(self, shares: NDArray[np.void]) -> int:
         """Write stream.fold.REGION_SHAREs of one window, the course with them; return how many were newer."""
         return int(self._region(args=[shares.tobytes(), self._epoch])) if len(shares) else 0
+
+
+def _rested(seconds: float) -> float:
+    """Rest, and return for how long: on busy cores a process is woken up late."""
+    began = time.monotonic()
+    time.sleep(seconds)
+    return time.monotonic() - began
 
 
 class LiveStore:

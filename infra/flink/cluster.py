@@ -104,6 +104,9 @@ def _configuration(settings: Settings, flink: pathlib.Path) -> dict[str, object]
         "taskmanager.memory.network.max": f"{NETWORK_MB}m",
         "heartbeat.interval": 2_000,
         "heartbeat.timeout": 12_000,
+        # So long the cluster tells no metrics, and the watch has none to tick by, where a task manager is
+        # killed while it is asked for its own. By default that is ten minutes.
+        "web.timeout": "20 s",
         "state.checkpoints.num-retained": 3,
         "python.executable": sys.executable,
         "python.client.executable": sys.executable,

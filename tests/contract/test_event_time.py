@@ -3,47 +3,15 @@
 import time
 
 import pytest
-import redis
-from kafka import KafkaProducer
 
-from infra.contracts.heartbeat import INTERVAL_MS, encode
-from infra.contracts.live_state import decode_live_state, live_key
+from infra.contracts.heartbeat import INTERVAL_MS
 from infra.contracts.utility import Utility
+from tests.contract.meters import USER, WAIT_S_MAX, Meters
 
-USER, OTHER = 10_777_777, 10_777_778
-WAIT_S_MAX = 60
+OTHER = USER + 1
+SILENT_USERS = range(10_777_800, 10_777_816)  # so many that every partition has some
 AHEAD_MS = 3_600_000
 BEATS = 24
-
-
-class Meters:
-    """Sends single heartbeats and reads live state back."""
-
-    def __init__(self, settings):
-        self._producer = KafkaProducer(bootstrap_servers=settings.kafka_bootstrap)
-        self._redis = redis.Redis.from_url(settings.redis_url)
-
-    def send(self, utility, sent_at, register, user_id=USER):
-        value = encode(utility, user_id, sent_at, register, rate=7, region="US-CA")
-        self._producer.send(utility.value, key=str(user_id).encode(), value=value)
-
-    def send_malformed(self, utility, user_id=USER):
-        self._producer.send(utility.value, key=str(user_id).encode(), value=b"?")
-
-    def flush(self):
-        self._producer.flush()
-
-    def meter(self, utility, user_id=USER):
-        fields = self._redis.hgetall(live_key(user_id))
-        return decode_live_state(fields).meters.get(utility) if fields else None
-
-    def wait_for(self, utility, sent_at, user_id=USER):
-        """Return the meter once its newest heartbeat is the one sent at an instant."""
-        deadline = time.monotonic() + WAIT_S_MAX
-        while (meter := self.meter(utility, user_id)) is None or meter.sent_at < sent_at:
-            assert time.monotonic() < deadline, meter
-            time.sleep(0.2)
-        return meter
 
 
 @pytest.fixture(scope="module")
@@ -107,3 +75,28 @@ def test_a_late_heartbeat_is_counted_and_steps_nothing_back(services, meters):
         time.sleep(0.5)
     meter = meters.meter(Utility.GAS)
     assert (meter.sent_at, meter.register) == (newest, 900)
+
+
+def test_the_last_heartbeats_show_though_their_windows_ended_and_nothing_follows(services, meters):
+    """A tick ends the windows of all, though only one reader reads it: to the others nobody is late."""
+    newest = int(time.time() * 1000)
+    meters.send(Utility.GAS, newest, 1_000)
+    meters.flush()
+    meters.wait_for(Utility.GAS, newest)
+    deadline = time.monotonic() + WAIT_S_MAX
+    while not services.ask("stream", "status")["windows_closed"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    late = services.ask("stream", "status")["late"]
+
+    for user_id in SILENT_USERS:
+        for utility in Utility:
+            meters.send(utility, newest, user_id, user_id)
+    meters.flush()
+
+    for user_id in SILENT_USERS:
+        for utility in Utility:
+            assert meters.wait_for(utility, newest, user_id).register == user_id
+    while services.ask("stream", "status")["late"] < late + len(SILENT_USERS) * len(Utility):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)

@@ -1,6 +1,7 @@
 """Pipe Redis: what the stream's sink writes, the contract reads back, against the real server."""
 
 import dataclasses
+import time
 
 import numpy as np
 from hypothesis import HealthCheck, given, settings
@@ -39,6 +40,19 @@ class TestLiveState:
 
         assert [(one.newer, one.rejected) for one in again] == [(0, 1)] * 5
         assert store.hgetall(live_key(USER)) == before
+
+    def test_a_window_that_rests_is_written_as_one_that_does_not(self, sink, store):
+        window = np.concatenate([records((1_000, user), user=USER + user) for user in range(1_000)])
+        began = time.monotonic()
+        written = sink.write_live(window, rest_s=0.4)
+        took_s = time.monotonic() - began
+        rested = {key: store.hgetall(key) for key in store.scan_iter("live:*")}
+        store.flushdb()
+
+        assert sink.write_live(window) == written
+        assert {key: store.hgetall(key) for key in store.scan_iter("live:*")} == rested
+        assert len(rested) == written.newer == 1_000
+        assert took_s > 0.3
 
     def test_marks_are_registers_as_of_the_hours_ends_and_are_carried_over_silent_hours(self, sink, store):
         sink.write_live(records((1_000, 100), (2_000, 120)))

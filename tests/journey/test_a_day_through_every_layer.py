@@ -55,8 +55,8 @@ def wait_for_checkpoints(platform: Platform) -> None:
     """Wait until both jobs have something to resume from."""
     deadline = time.monotonic() + SETTLE_S_MAX
     while True:
-        report = platform.ask("stream", "status")
-        if report["checkpoints_completed"] and report["archive_checkpoints_completed"]:
+        report = faults.stream_report(platform)
+        if report.get("checkpoints_completed") and report.get("archive_checkpoints_completed"):
             return
         assert time.monotonic() < deadline, report
         time.sleep(0.5)
@@ -65,7 +65,7 @@ def wait_for_checkpoints(platform: Platform) -> None:
 def wait_until_behind(platform: Platform) -> None:
     """Wait until messages are under way that no checkpoint covers."""
     deadline = time.monotonic() + SETTLE_S_MAX
-    while not (report := platform.ask("stream", "status"))["lag"]:
+    while not (report := faults.stream_report(platform)).get("lag"):
         assert time.monotonic() < deadline, report
 
 

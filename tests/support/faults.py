@@ -6,6 +6,7 @@ import pathlib
 import signal
 import subprocess
 import time
+from typing import Any
 
 from tests.support.services import Platform
 
@@ -49,16 +50,23 @@ def wait_until_it_goes_on(platform: Platform, sender: "subprocess.Popen[bytes]")
         if not started_again and platform.service(TASK_PROCESS).pid() is None:
             started_again = True
             platform.ask("stream", "run")
-        done = platform.meterbeat("stream", "status", "--json")
-        report = json.loads(done.stdout) if done.returncode == 0 else {}
-        if report and report["tasks_running"] == report["tasks"]:
+        report = stream_report(platform)
+        runs = report.get("state") == report.get("archive_state") == "RUNNING"
+        if runs and report["tasks_running"] == report["tasks"]:
             read = report["heartbeats_produced"] - report["lag"]
             before = read if before is None else before
             if read > before:
                 return
-        assert time.monotonic() < deadline, done.stdout + done.stderr
+        assert time.monotonic() < deadline, report
         assert sender.poll() is None, "the simulator has ended: nothing is under load"
         time.sleep(0.5)
+
+
+def stream_report(platform: Platform) -> dict[str, Any]:
+    """Return what the stream tells of itself, also while a job recovers, or else the error."""
+    done = platform.meterbeat("stream", "status", "--json")
+    report: dict[str, Any] = json.loads(done.stdout) if done.stdout else {"error": done.stderr}
+    return report
 
 
 def _kill_and_start(platform: Platform, name: str) -> None:

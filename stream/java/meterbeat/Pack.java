@@ -6,7 +6,8 @@ import java.util.Arrays;
 
 /** A growing array of packed heartbeats, 32 bytes each; the layout is PACKED of stream/fold.py. */
 final class Pack {
-  private static final int HEARTBEAT_BYTES = 32;
+  static final int HEARTBEAT_BYTES = 32;
+
   private static final int BYTES_MIN = 64 * HEARTBEAT_BYTES;
   private static final int BYTES_MAX = 8_192 * HEARTBEAT_BYTES;
 

@@ -5,6 +5,7 @@ import org.apache.flink.api.common.state.ListState;
 import org.apache.flink.api.common.state.ListStateDescriptor;
 import org.apache.flink.api.common.typeutils.base.LongSerializer;
 import org.apache.flink.api.common.typeutils.base.array.BytePrimitiveArraySerializer;
+import org.apache.flink.metrics.Counter;
 import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
 import org.apache.flink.streaming.api.operators.InternalTimer;
 import org.apache.flink.streaming.api.operators.InternalTimerService;
@@ -17,6 +18,9 @@ import org.apache.flink.table.data.RowData;
 /**
  * Keeps the packs of a bucket until the watermark has passed their window's end, then hands them on as one
  * array. State and timers are one a bucket and window. What is late goes straight on.
+ *
+ * <p>A reader that was idle is behind the others: what it takes to be on time may belong to a window that has
+ * ended here. A timer for it would wait for the next watermark, and after the last heartbeats there is none.
  */
 final class Windows extends AbstractStreamOperator<RowData>
     implements OneInputStreamOperator<RowData, RowData>, Triggerable<Integer, Long> {
@@ -24,23 +28,33 @@ final class Windows extends AbstractStreamOperator<RowData>
       new ListStateDescriptor<>("packs", BytePrimitiveArraySerializer.INSTANCE);
 
   private transient InternalTimerService<Long> timers;
+  private transient Counter late;
 
   @Override
   public void open() {
     timers = getInternalTimerService("window ends", LongSerializer.INSTANCE, this);
+    late = getMetricGroup().counter("late");
   }
 
   @Override
   public void processElement(StreamRecord<RowData> element) throws Exception {
     RowData pack = element.getValue();
     long end = pack.getLong(1);
+    byte[] heartbeats = pack.getBinary(2);
     if (end == Packer.LATE) {
-      long mark = Math.max(0, timers.currentWatermark());
-      output.collect(new StreamRecord<>(GenericRowData.of(mark, true, pack.getBinary(2)), mark));
+      handOnLate(heartbeats);
+    } else if (end - 1 <= timers.currentWatermark()) {
+      late.inc(heartbeats.length / Pack.HEARTBEAT_BYTES);
+      handOnLate(heartbeats);
     } else {
-      packs(end).add(pack.getBinary(2));
+      packs(end).add(heartbeats);
       timers.registerEventTimeTimer(end, end - 1);
     }
+  }
+
+  private void handOnLate(byte[] heartbeats) {
+    long mark = Math.max(0, timers.currentWatermark());
+    output.collect(new StreamRecord<>(GenericRowData.of(mark, true, heartbeats), mark));
   }
 
   @Override
