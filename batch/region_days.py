@@ -77,11 +77,12 @@ class RegionDays:
         sums = ", ".join(f"{sign}SUM(day.{column})" for column in REGION_DAYS_SUMS)
         moved = ", ".join(
             f"{column} = {REGION_DAYS_TABLE}.{column} + VALUES({column})"
-            for column in ("users", *REGION_DAYS_SUMS)
+            for column in ("users", "users_estimated", *REGION_DAYS_SUMS)
         )
         return f"""
             INSERT INTO {REGION_DAYS_TABLE} ({", ".join(REGION_DAYS_COLUMNS)})
-            SELECT day.night, household.region, day.utility, {sign}COUNT(*), {sums}
+            SELECT day.night, household.region, day.utility,
+                {sign}COUNT(*), {sign}SUM(day.usage_estimated <> 0), {sums}
             FROM {rows} JOIN households AS household ON household.user_id = day.user_id {which}
             GROUP BY day.night, household.region, day.utility
             ON DUPLICATE KEY UPDATE {moved}"""

@@ -30,6 +30,7 @@ WATCH_S = 0.2
 PAUSE_S = 1.0
 RESTARTS_MAX = 20  # in a row, each within QUIET_S of the one before
 QUIET_S = 60.0
+PID_PATHS = "serving-*/service.pid"  # of processes, below home
 SOCKET_CHARS_MAX = 100  # the system allows 107
 
 Say = Callable[[str], None]
@@ -134,8 +135,10 @@ class Serving:
         with interruptible(), contextlib.ExitStack() as cleanup:
             cleanup.callback(record.unlink, missing_ok=True)
             cleanup.callback(self._end)
+            # A run that was killed may have had more of them.
+            for pid_path in self._settings.home.glob(PID_PATHS):
+                stop_recorded(pid_path)
             for process in self._processes:
-                stop_recorded(process.pid_path)
                 process.start()
             for process in self._processes:
                 process.wait()
@@ -262,7 +265,7 @@ def restart(settings: Settings, say: Say) -> float:
 
 
 def _pids(settings: Settings) -> dict[str, int | None]:
-    return {path.parent.name: recorded_pid(path) for path in settings.home.glob("serving-*/service.pid")}
+    return {path.parent.name: recorded_pid(path) for path in settings.home.glob(PID_PATHS)}
 
 
 def _record(settings: Settings) -> pathlib.Path:

@@ -5,6 +5,7 @@ their address; what `meterbeat up` starts itself listens on 127.0.0.1 at `port_b
 """
 
 import dataclasses
+import ipaddress
 import os
 import pathlib
 from collections.abc import Mapping
@@ -66,7 +67,7 @@ class Settings:
 
     serving_host: str = "127.0.0.1"
     serving_port: int = 0  # default: port_base + 80
-    serving_timeout_ms: int = 800  # of one look-up in Redis or MySQL
+    serving_timeout_ms: int = 800  # of one look-up; MySQL has four times that for many months, or all regions
     serving_stream_metrics_urls: str = ""  # with commas; default: the local watch's and flink_metrics_urls
     serving_processes: int = 2  # behind the local balancer; 1: one process and no balancer
     serving_drain_s: int = 3  # asked to end, a process says so and serves on for so long
@@ -118,6 +119,12 @@ class Settings:
         ):
             if not low <= getattr(self, name) <= high:
                 raise SettingError(f"{PREFIX}{name.upper()} is {getattr(self, name)}, not in {low}..{high}")
+        for proxy in listed(self.serving_forwarded_by):
+            if not _some_addresses(proxy):
+                raise SettingError(
+                    f"{PREFIX}SERVING_FORWARDED_BY is {self.serving_forwarded_by!r}, of which {proxy!r} is "
+                    "no proxy; name the addresses or networks of your proxies"
+                )
         if 60 % self.window_s:
             raise SettingError(
                 f"{PREFIX}WINDOW_S is {self.window_s}; it must divide 60 so that windows end with hours"
@@ -159,6 +166,19 @@ class Settings:
     def serving_url(self) -> str:
         """Where the pages and the API answer."""
         return f"http://{self.serving_host}:{self.serving_port}"
+
+
+def listed(text: str) -> list[str]:
+    """Return the entries of a setting that has several, with commas."""
+    return [entry.strip() for entry in text.split(",") if entry.strip()]
+
+
+def _some_addresses(text: str) -> bool:
+    """Return whether a text is an address or a network, and not of all addresses that there are."""
+    try:
+        return ipaddress.ip_network(text).prefixlen > 0
+    except ValueError:
+        return False
 
 
 def _parse(variable: str, text: str, kind: Any) -> Any:

@@ -11,12 +11,11 @@ import time
 from typing import Annotated, Any
 
 import typer
-from fastapi import FastAPI
 from rich.console import Console
 
 from infra.addresses import redacted
 from infra.contracts.durations import HOUR_S
-from infra.settings import SettingError, Settings
+from infra.settings import SettingError, Settings, listed
 from serving import app
 from serving.access import keys
 from serving.access.identity import Role, owned_by_this_machine
@@ -173,7 +172,14 @@ def serve(
         listeners.append(unix_listener(balancer_socket))
     drain = Drain()
     application = _application(settings, drain)
-    server = Server(application, drain, settings.serving_drain_s, settings.serving_forwarded_by, core)
+    server = Server(
+        application,
+        application.short_way,
+        drain,
+        settings.serving_drain_s,
+        settings.serving_forwarded_by,
+        core,
+    )
     CONSOLE.print(f"serving on http://{host}:{port}")
     # The server has drained by then and passes the signal on.
     with contextlib.suppress(KeyboardInterrupt):
@@ -187,7 +193,7 @@ def _settings() -> Settings:
         raise _stop(str(error), 2) from None
 
 
-def _application(settings: Settings, drain: Drain) -> FastAPI:
+def _application(settings: Settings, drain: Drain) -> app.Application:
     redis = RedisSource(settings.redis_url, settings.serving_timeout_ms, _now_ms)
     mysql = MysqlSource(
         host=settings.mysql_host,
@@ -203,7 +209,7 @@ def _application(settings: Settings, drain: Drain) -> FastAPI:
     )
     revocations = Revocations(redis, _now_ms)
     access = Access(_tokens(settings), spending, revocations, settings.serving_cookie_secure)
-    urls = [url.strip() for url in settings.serving_stream_metrics_urls.split(",") if url.strip()]
+    urls = listed(settings.serving_stream_metrics_urls)
     stream = StreamMetricsSource(urls, settings.serving_timeout_ms)
     letters = KafkaSource(settings.kafka_bootstrap, _now_ms)
     return app.build(redis, mysql, access, _now_ms, drain, stream, letters)

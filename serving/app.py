@@ -12,7 +12,6 @@ from serving.access.policy import denied_without_policy
 from serving.access.session import Access
 from serving.api import data, health, households, openapi, regions, session
 from serving.api import live as live_updates
-from serving.api.answers import JSON, NOT_KEPT
 from serving.live_feed import Feeds
 from serving.lookups.lookup import Lookup
 from serving.lookups.operations import LetterSource, MetricsSource, NoLetters, NoMetrics
@@ -39,6 +38,7 @@ class Application(FastAPI):
     """
 
     front: ASGIApp
+    short_way: ShortWay  # what the server offers each request to before that
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take a request, or the beginning and end of the process."""
@@ -114,9 +114,10 @@ def build(
         app.include_router(router)
     page_files.add(app)
     headed = Headers(ForwardedClients(app.framework), secure=access.cookie_secure)
-    own_headers = {**NOT_KEPT, "Content-Type": JSON}
-    short = ShortWay(headed, app, of_households.routes[0], answer, own_headers)
-    app.front = Measured(ClosingConnections(short, drain), metrics.requested)
+    app.short_way = ShortWay(
+        app, headed, drain, of_households.routes[0], answer, households.HEADERS, metrics.requested
+    )
+    app.front = Measured(ClosingConnections(headed, drain), metrics.requested)
     return app
 
 

@@ -1,13 +1,15 @@
 """Live updates for many listeners: one poll of a store a subject, however many listen to it.
 
-A listener is told what is newer than what it has seen, in order, and never the same twice. It is told when
+A listener is told what is other than what it has seen, in order, and never the same twice. It is told when
 the store is away and hears the state again as soon as it is back.
 """
 
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import logging
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from typing import Any
 
@@ -23,12 +25,20 @@ LOG = logging.getLogger("serving")
 
 @dataclasses.dataclass(frozen=True)
 class Snapshot:
-    """A state: `event_id` grows as it gets newer, `mark` differs where there is anything new to tell."""
+    """A state: `mark` differs where there is anything new to tell, `newest_ms` says how new that is.
 
-    event_id: int
+    A mark is made of what has the same text in every process.
+    """
+
+    newest_ms: int
     mark: Hashable
     data: dict[str, Any]
     known: bool = True  # whether the store holds anything of the subject
+
+    @functools.cached_property
+    def event_id(self) -> str:
+        """What a listener that comes back says it has seen; many states may have one newest instant."""
+        return f"{self.newest_ms}-{zlib.crc32(repr(self.mark).encode()):08x}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,7 +149,7 @@ class Feeds:
         for feed, _ in list(self._feeds.values()):
             feed.wake()
 
-    async def news(self, feed: Feed, last_id: int | None, left_s: Callable[[], float]) -> AsyncIterator[News]:
+    async def news(self, feed: Feed, last_id: str | None, left_s: Callable[[], float]) -> AsyncIterator[News]:
         """Yield what is new to a listener that has seen `last_id`, until the process or `left_s` ends.
 
         Nothing new for PING_S is told too, so that a connection that is gone shows.

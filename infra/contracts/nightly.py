@@ -24,7 +24,7 @@ published, what each of them says: of what stands (`known_until` is null), what 
 is the row in `usage_days`. It is for batch alone.
 
 `region_days` is the sum of `usage_days` over each region's households, by their regions in `households` now;
-`users` says of how many.
+`users` says of how many, and `users_estimated` of how many a part of that is estimated.
 
 Rows of a night and its `nights` row are switched in one transaction: a reader sees all of it or none.
 """
@@ -64,7 +64,7 @@ USAGE_DAYS_COLUMNS = (
     *HOUR_COLUMNS,
 )
 REGION_DAYS_SUMS = ("usage_total", "usage_estimated", *HOUR_COLUMNS)
-REGION_DAYS_COLUMNS = ("night", "region", "utility", "users", *REGION_DAYS_SUMS)
+REGION_DAYS_COLUMNS = ("night", "region", "utility", "users", "users_estimated", *REGION_DAYS_SUMS)
 HOUSEHOLDS_COLUMNS = (*USERS_COLUMNS, "currency")
 # What validation found: `rule` in UTC hours [hour_from, hour_to) of a night; `amount` is the usage that it
 # concerns, in the utility's unit.

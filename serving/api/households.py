@@ -16,6 +16,7 @@ from serving.web.short_way import Answer
 
 USERS_TOGETHER_MAX = 32
 ANSWERS_UNDER_WAY_MAX = 2
+HEADERS = {**NOT_KEPT, "Content-Type": JSON}
 
 
 def answer(lookup: Lookup, answered: Callable[[HouseholdAnswer], None]) -> Answer:
@@ -49,6 +50,6 @@ def routes(answer: Answer) -> APIRouter:
         **guarded(OWN_HOUSEHOLD),
     )
     async def household(user: Owned) -> Response:
-        return Response(await answer(user), headers=NOT_KEPT, media_type=JSON)
+        return Response(await answer(user), headers=HEADERS)
 
     return router

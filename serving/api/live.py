@@ -26,7 +26,7 @@ from serving.render import household as render
 HOUSEHOLD_EVERY_S = 1.0  # a meter beats every 5 s, a household's meters one after the other
 REGIONS_EVERY_S = 5.0
 RETRY_MS = 2_000
-EVENT_ID_CHARS_MAX = 20
+EVENT_ID_CHARS_MAX = 32
 MEDIA_TYPE = "text/event-stream"
 HEADERS = {
     "Cache-Control": "no-store",
@@ -39,15 +39,15 @@ LastEventId = Annotated[
     Header(alias="Last-Event-ID", max_length=EVENT_ID_CHARS_MAX, description="id of the last event seen"),
 ]
 EXAMPLE = (
-    "retry: 2000\n\nevent: state\nid: 1772992985000\n"
+    "retry: 2000\n\nevent: state\nid: 1772992985000-5f0c2a91\n"
     'data: {"as_of":"2026-03-08T18:03:06.210Z","utilities":{"electricity":{"rate":1830,"rate_unit":"W",'
     '"register":48211907,"sent_at":"2026-03-08T18:03:05.000Z","age_s":1,"stale":false}}}\n\n: ping\n\n'
 )
 TELLS = (
-    "A `state` is sent at once and whenever there is a newer one; its id is {id}, and a client that comes "
-    "back with Last-Event-ID is only told what is newer. `trouble` says that live state is away; a `state` "
-    "follows when it is back. The stream ends when the token does or is taken back, or when the process is "
-    "restarted: connect again."
+    "A `state` is sent at once and whenever there is another one; its id begins with {id}, and a client that "
+    "comes back with Last-Event-ID is not told again the state that it has seen. `trouble` says that live "
+    "state is away; a `state` follows when it is back. The stream ends when the token does or is taken back, "
+    "or when the process is restarted: connect again."
 )
 
 
@@ -106,19 +106,18 @@ def routes(lookup: Lookup, feeds: Feeds, access: Access, now: Callable[[], int])
 async def _stream(
     feeds: Feeds, source: Source, caller: Identity, last_event_id: str | None, left_s: Callable[[], float]
 ) -> HeldStream:
-    """Return a stream of what is newer than the last event.
+    """Return a stream of what is other than the last event.
 
     :raises Refusal: where there are too many.
     :raises UserNotFound: where there is no such user.
     """
-    seen = int(last_event_id) if last_event_id and last_event_id.isdecimal() else None
     async with AsyncExitStack() as stack:
         listening = feeds.listening(_listener(caller), source.key, source.ask, source.every_s)
         feed = await stack.enter_async_context(listening)
         first = await feed.first()
         if isinstance(first, Snapshot) and not first.known:
             await source.must_exist()
-        news = feeds.news(feed, seen, left_s)
+        news = feeds.news(feed, last_event_id, left_s)
         return HeldStream(stack.pop_all(), _events(news), MEDIA_TYPE, HEADERS)
     raise AssertionError("the stack hides no error")
 
@@ -133,8 +132,8 @@ async def _events(news: AsyncIterator[News]) -> AsyncIterator[bytes]:
     yield b"retry: %d\n\n" % RETRY_MS
     async for one in news:
         if one.snapshot:
-            event_id = one.snapshot.event_id
-            yield b"event: state\nid: %d\ndata: %s\n\n" % (event_id, orjson.dumps(one.snapshot.data))
+            event_id = one.snapshot.event_id.encode()
+            yield b"event: state\nid: %s\ndata: %s\n\n" % (event_id, orjson.dumps(one.snapshot.data))
         elif one.trouble:
             yield b"event: trouble\ndata: %s\n\n" % orjson.dumps({"detail": one.trouble})
         else:

@@ -27,8 +27,13 @@ class RegionUsageItem(Shape):
         examples=[58_220_114],
     )
     users: int | None = Field(description="whose usage it is", examples=[41_207])
+    users_estimated: int | None = Field(
+        description="of a day: how many of them have hours with usage that is not measured; null by hour",
+        examples=[112],
+    )
     usage_estimated: int | None = Field(
-        description="of a day: the part in hours whose quality is not measured; null by hour",
+        description="of a day of the country: the usage in those hours; null by hour, of a region, and of "
+        "fewer than 15 users",
         examples=[12_044],
     )
 
@@ -96,7 +101,9 @@ class NightItem(Shape):
     users: int = Field(examples=[802_113])
     heartbeats: int = Field(description="that were counted", examples=[41_207_113_002])
     usage: UtilityAmounts
-    usage_estimated: UtilityAmounts = Field(description="the part in hours whose quality is not measured")
+    usage_estimated: UtilityAmounts = Field(
+        description="the part in hours whose quality is not measured; null where fewer than 15 users have any"
+    )
     restated_from: str = Field(
         description="the earliest night that its run published rows of", examples=["2026-03-06"]
     )

@@ -69,9 +69,17 @@ class SameDayLastWeek(Shape):
 
     date: str = Field(description="local", examples=["2026-03-01"])
     usage: int | None = Field(description="of all that day; null where it is not known", examples=[9_102])
-    until_same_hour: int | None = Field(
-        description="of as many full hours of it as are over today", examples=[5_214]
+
+
+class SoFar(Shape):
+    """Today and the days it is compared with, each from its midnight until its clock shows one time."""
+
+    until: LocalTime = Field(
+        description="that time today: the end of the last full hour that is known; midnight where none is"
     )
+    today: int | None = Field(description="null where not all until then is known", examples=[5_020])
+    yesterday: int | None = Field(examples=[4_871])
+    same_day_last_week: int | None = Field(examples=[5_214])
 
 
 class Month(Shape):
@@ -96,9 +104,10 @@ class Month(Shape):
 
 
 class UtilitySummary(Shape):
-    """One utility's month, and the same day of last week."""
+    """One utility's month, the same day of last week, and today so far beside the days before it."""
 
     unit: Literal["Wh", "L"]
+    so_far: SoFar
     same_day_last_week: SameDayLastWeek
     month: Month
 
@@ -112,7 +121,7 @@ class UtilitySummaries(Shape):
 
 
 class HouseholdSummary(Shape):
-    """A household's month with its forecast, and the same day of last week: what changes by the hour."""
+    """A household's month with its forecast, and today beside other days: what changes by the hour."""
 
     user_id: int = Field(examples=[10_000_042])
     zone: str = Field(examples=["America/New_York"])

@@ -111,7 +111,9 @@ class AlertItem(Shape):
     utility: Utility
     since: UtcTime
     until: UtcTime | None = Field(description="null while it lasts, as far as is known")
-    message: str = Field(examples=["The meter was silent for 3 hours; 412 Wh of usage are estimated."])
+    message: str = Field(
+        examples=["Within these 3 hours the meter was silent; 412 Wh of usage are estimated."]
+    )
     amount: int | None = Field(
         description="what it is about in `unit`: of a leak the least in any hour, of base_load the rise an "
         "hour, else the usage concerned",

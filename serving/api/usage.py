@@ -55,7 +55,7 @@ def routes(lookup: UsageLookup) -> APIRouter:
 
     @router.get(
         "/households/{user_id}/summary",
-        summary="The month so far with its forecast, and the same day of last week",
+        summary="The month so far with its forecast, and today beside yesterday and a week ago",
         description="Beside what `/households/{user_id}` tells every few seconds, this changes by the hour: "
         "ask when the page opens and now and then. Days and months are the household's own.",
         response_model=shapes_usage.HouseholdSummary,

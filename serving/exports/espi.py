@@ -6,7 +6,8 @@ utility) relates to its MeterReadings and LocalTimeParameters, a MeterReading to
 IntervalBlocks.
 
 Times are seconds since 1970, UTC. Usage is in Wh (uom 72) or litres (134), powerOfTenMultiplier 0. Cost is
-in hundred-thousandths of the currency. An hour whose usage is not known has no IntervalReading. Quality codes
+in hundred-thousandths of the currency. An hour whose usage is not known has no IntervalReading; one of which
+only a part was counted has a reading of that part, with its own start and duration. Quality codes
 are those of `infra/contracts/quality.py`; what live state alone tells is raw (14) until a night has validated
 it.
 """
@@ -128,11 +129,10 @@ class EspiWriter:
             yield from self._resources(point, utility)
         if readings := [self._reading(hour) for hour in day if hour.usage is not None]:
             up = f"{point}/MeterReading/hours/IntervalBlock"
-            first, last = day[0], day[-1]
-            span_s = last.start_ms // 1000 + last.duration_s - first.start_ms // 1000
+            start_s, end_s = day[0].counted_s[0], day[-1].counted_s[1]
             block = (
-                f"<espi:IntervalBlock><espi:interval><espi:duration>{span_s}</espi:duration>"
-                f"<espi:start>{first.start_ms // 1000}</espi:start></espi:interval>\n"
+                f"<espi:IntervalBlock><espi:interval><espi:duration>{end_s - start_s}</espi:duration>"
+                f"<espi:start>{start_s}</espi:start></espi:interval>\n"
                 f"{''.join(readings)}</espi:IntervalBlock>"
             )
             yield self._entry(f"{up}/{date}", up, (), date, block)
@@ -172,14 +172,15 @@ class EspiWriter:
         )
 
     def _reading(self, hour: ExportedHour) -> str:
+        start_s, end_s = hour.counted_s
         cost = ""
         if self._number is not None and hour.cost_micro is not None:
             cost = f"<espi:cost>{espi_cost(hour.cost_micro, self._export.currency or '')}</espi:cost>"
         return (
             f"<espi:IntervalReading>{cost}<espi:ReadingQuality><espi:quality>{quality_code(hour)}"
             "</espi:quality></espi:ReadingQuality><espi:timePeriod>"
-            f"<espi:duration>{hour.duration_s}</espi:duration>"
-            f"<espi:start>{hour.start_ms // 1000}</espi:start>"
+            f"<espi:duration>{end_s - start_s}</espi:duration>"
+            f"<espi:start>{start_s}</espi:start>"
             f"</espi:timePeriod><espi:value>{hour.usage}</espi:value></espi:IntervalReading>\n"
         )
 

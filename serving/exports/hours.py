@@ -24,6 +24,7 @@ class Export:
 class ExportedHour:
     """One hour of one utility; `usage` in Wh or litres, None where no two registers prove it.
 
+    `complete`: the usage is that of the whole hour; else it was counted in the span `counted_ms` alone.
     `quality` is a word of `infra.contracts.quality` or `mixed`, `source` a layer's name or several joined by
     +. `cost_micro` is in millionths of the currency's minor unit, None where no price is known. `duration_s`
     is an hour but for the last part of a day that the clock cuts at a fraction of one.
@@ -37,6 +38,15 @@ class ExportedHour:
     source: str | None = None
     cost_micro: int | None = None
     duration_s: int = HOUR_S
+    counted_ms: tuple[int, int] | None = None
+
+    @property
+    def counted_s(self) -> tuple[int, int]:
+        """From when until when usage was counted, in whole seconds, of which it takes one at least."""
+        if self.counted_ms is None:
+            return self.start_ms // 1000, self.start_ms // 1000 + self.duration_s
+        counted_from, counted_until = self.counted_ms
+        return counted_from // 1000, max(counted_from // 1000 + 1, counted_until // 1000)
 
 
 class Writer(Protocol):

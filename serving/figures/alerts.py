@@ -98,7 +98,9 @@ def alerts(
             (night for night in nights if night.utility is utility), key=lambda one: one.night_ms
         )
         mine = [finding for finding in findings if finding.utility is utility]
-        told = list(_of_findings(mine, {night.night_ms: night for night in of_utility}, until))
+        meter = live.meters.get(utility) if live else None
+        by_night = {night.night_ms: night for night in of_utility}
+        told = list(_of_findings(mine, by_night, until, meter.sent_at if meter else 0))
         found += told
         # Water that never rests is a leak already.
         if not any(alert.kind is AlertKind.LEAK and alert.until is None for alert in told):
@@ -110,12 +112,13 @@ def alerts(
 
 
 def _of_findings(
-    findings: Iterable[Finding], nights: Mapping[int, NightHours], truth_until: int
+    findings: Iterable[Finding], nights: Mapping[int, NightHours], truth_until: int, heard_at: int
 ) -> Iterator[Alert]:
     for rule in (Rule.LEAK, Rule.GAP, Rule.STUCK, Rule.ZERO, Rule.READ):
         for run in _runs(finding for finding in findings if finding.rule is rule):
             since, end = _start(run[0]), _end(run[-1])
-            lasts = end >= truth_until and rule is not Rule.READ
+            over = rule is Rule.READ or (rule is Rule.GAP and heard_at >= end)
+            lasts = end >= truth_until and not over
             message, amount = _told(rule, run, nights)
             yield Alert(
                 AlertKind(rule.value),
@@ -151,8 +154,10 @@ def _told(rule: Rule, run: Sequence[Finding], nights: Mapping[int, NightHours]) 
         flow = min(newest.hours) if newest else None
         rest = "" if flow is None else f": at least {flow} {unit} in every hour"
         return f"Water has not rested for {hours} hours{rest}. Look at taps, cisterns and pipes.", flow
+    # A finding names the hours that a silence touched, which are more than it lasted.
+    within = "this hour" if hours == 1 else f"these {hours} hours"
     told = {
-        Rule.GAP: f"The meter was silent for {hours} hours; {amount} {unit} of usage are estimated.",
+        Rule.GAP: f"Within {within} the meter was silent; {amount} {unit} of usage are estimated.",
         Rule.STUCK: f"The register stood still for {hours} hours while the meter reported a flow; "
         "these hours were corrected.",
         Rule.ZERO: f"Nothing was used for {hours} hours.",

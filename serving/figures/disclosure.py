@@ -44,6 +44,11 @@ def disclosed(users: Users) -> Disclosure:
     return Disclosure(frozenset(by_size[joined:]), frozenset(by_size[:joined]), untold)
 
 
+def amount_of_many(users: int, amount: int | None) -> int | None:
+    """Return an amount of many users, or nothing of nobody; None where it is of few."""
+    return amount if users >= USERS_MIN or users == amount == 0 else None
+
+
 def _some(counts: Mapping[Utility, int]) -> list[int]:
     return [count for count in counts.values() if count]
 

@@ -110,7 +110,8 @@ def utility_view(
     notes = _notes(registers.known, today, yesterday)
     age_ms = max(0, now_ms - live.sent_at) if live else None
     stale = age_ms is None or age_ms > STALE_MS
-    return UtilityView(live, age_ms, stale, today, yesterday, notes, registers.month_cost)
+    month_cost = registers.month_cost_since(today.day.month_start)
+    return UtilityView(live, age_ms, stale, today, yesterday, notes, month_cost)
 
 
 def usage_between(registers: MeterRegisters, start: int, end: int, zone: str) -> Figure:

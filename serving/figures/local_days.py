@@ -14,7 +14,8 @@ MINUTE_MS = 60_000
 class LocalDay:
     """A calendar day of a zone: its date, half-open [start, end) in ms since 1970, and its hours' starts.
 
-    `start_time`, `end_time` and `labels`, of each hour's start, are local ISO 8601 times with offset.
+    `start_time`, `end_time` and `labels`, of each hour's start, are local ISO 8601 times with offset;
+    `month_start` is when its month began.
     """
 
     date: str
@@ -24,6 +25,7 @@ class LocalDay:
     labels: tuple[str, ...]
     start_time: str
     end_time: str
+    month_start: int
 
 
 def days_at(instant: int, zone: str) -> tuple[LocalDay, LocalDay]:
@@ -42,7 +44,14 @@ def local_day(date: datetime.date, zone: str) -> LocalDay:
     hours = tuple(range(start, end, HOUR_MS))
     labels = tuple(local_time(hour, zone) for hour in hours)
     return LocalDay(
-        date.isoformat(), start, end, hours, labels, local_time(start, zone), local_time(end, zone)
+        date.isoformat(),
+        start,
+        end,
+        hours,
+        labels,
+        local_time(start, zone),
+        local_time(end, zone),
+        midnight(date.replace(day=1), zone),
     )
 
 
@@ -104,4 +113,20 @@ def midnight(date: datetime.date, zone: str) -> int:
 
     :raises zoneinfo.ZoneInfoNotFoundError: where the zone is none.
     """
-    return round(datetime.datetime.combine(date, datetime.time(), zone_info(zone)).timestamp()) * 1000
+    return at_clock(date, datetime.timedelta(), zone)
+
+
+def local_clock(instant: int, zone: str) -> datetime.timedelta:
+    """Return the hours that a zone's clock shows; while it repeats one, what it shows an hour later.
+
+    A day that is over until then is so held against as many hours of a day that has each hour once.
+    """
+    local = datetime.datetime.fromtimestamp(instant / 1000, zone_info(zone))
+    shown = datetime.timedelta(hours=local.hour, minutes=local.minute, seconds=local.second)
+    return shown + datetime.timedelta(hours=local.fold)
+
+
+def at_clock(date: datetime.date, clock: datetime.timedelta, zone: str) -> int:
+    """Return the instant (ms since 1970) at which a date's clock first shows some hours, or skips them."""
+    shown = datetime.datetime.combine(date, datetime.time()) + clock
+    return round(shown.replace(tzinfo=zone_info(zone)).timestamp()) * 1000

@@ -84,7 +84,8 @@ def _use_of_old(
         return None
     notes = () if heard else (f"today: {nothing_after(live.sent_at + 1, zone)}",)
     before, running = hours[yesterday - first : today - first], hours[today - first :]
-    return PlainUse(live, running, before, rows[until - DAY_MS].month_cost, heard, notes)
+    month_cost = rows[until - DAY_MS].month_cost if until > days[0].month_start else 0
+    return PlainUse(live, running, before, month_cost, heard, notes)
 
 
 def _hours_published(rows: Mapping[int, UsageDay], until: int) -> tuple[list[int], int] | None:

@@ -82,18 +82,22 @@ class OfUser(NamedTuple, Generic[Row]):
 
 
 class RegionDay(NamedTuple):
-    """What a region's users, or the country's, used of one utility on a UTC day, by hour."""
+    """What a region's users, or the country's, used of one utility on a UTC day, by hour.
+
+    `usage_estimated` is of the `users_estimated` who have any; None where it is not to be told.
+    """
 
     night: datetime.date
     region: str
     users: int
+    users_estimated: int
     usage: int
-    usage_estimated: int
+    usage_estimated: int | None
     hours: Sequence[int]
 
 
 class PublishedNight(NamedTuple):
-    """A row of `nights`; usage, what of it is not measured, and whose it is (users), by utility."""
+    """A row of `nights`; usage, what of it is not measured, and of how many users each is, by utility."""
 
     night: datetime.date
     truth_until: int
@@ -105,6 +109,7 @@ class PublishedNight(NamedTuple):
     restated_from: datetime.date
     checksum: int
     utility_users: Mapping[Utility, int]
+    utility_users_estimated: Mapping[Utility, int]
 
 
 class RuleCount(NamedTuple):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from infra.contracts.durations import DAY_MS, HOUR_MS
 from infra.contracts.utility import Utility
-from serving.figures.disclosure import OTHER, USERS_MIN, disclosed
+from serving.figures.disclosure import OTHER, USERS_MIN, amount_of_many, disclosed
 from serving.figures.records import RegionDay
 from serving.figures.usage_range import DAY, By, DateRange
 
@@ -19,13 +19,18 @@ EPOCH = datetime.date(1970, 1, 1)
 
 
 class RegionUsage(NamedTuple):
-    """A span's usage; None where it is not published or not shown. `estimated` is told of whole days."""
+    """A span's usage; None where it is not published or not shown. What is estimated is told of whole days.
+
+    Its amount is told of the country alone, and not where it is of few users: of regions it would be theirs,
+    or follow from the country's less the other regions'.
+    """
 
     start: int
     end: int
     usage: int | None
     users: int | None
-    estimated: int | None
+    users_estimated: int | None = None
+    usage_estimated: int | None = None
 
 
 class RegionItems(NamedTuple):
@@ -55,13 +60,18 @@ def region_items(
         elif code in hidden or untold:
             hidden_days += 1
         else:
-            days[night] = by_code.get(code)
+            day = by_code.get(code)
+            days[night] = day and day._replace(usage_estimated=None)
     return RegionItems(list(_spans(days, by, dates)), hidden_days)
 
 
 def country_items(rows: Sequence[RegionDay], by: By, dates: DateRange) -> RegionItems:
     """Return the country's spans from its days; one of few users is not shown."""
-    told = {row.night: row for row in rows if row.users >= USERS_MIN}
+    told = {
+        row.night: row._replace(usage_estimated=amount_of_many(row.users_estimated, row.usage_estimated))
+        for row in rows
+        if row.users >= USERS_MIN
+    }
     hidden_days = sum(0 < row.users < USERS_MIN for row in rows)
     return RegionItems(list(_spans(told, by, dates)), hidden_days)
 
@@ -71,14 +81,14 @@ def _spans(days: Mapping[datetime.date, RegionDay | None], by: By, dates: DateRa
     while night < dates.end:
         start, day = (night - EPOCH).days * DAY_MS, days.get(night)
         if by is By.DAY:
-            told = (day.usage, day.users, day.usage_estimated) if day else (None, None, None)
+            told = (day.usage, day.users, day.users_estimated, day.usage_estimated) if day else (None, None)
             yield RegionUsage(start, start + DAY_MS, *told)
         else:
             hours = day.hours if day else (None,) * 24
             users = day.users if day else None
             for hour, usage in enumerate(hours):
                 at = start + hour * HOUR_MS
-                yield RegionUsage(at, at + HOUR_MS, usage, users, None)
+                yield RegionUsage(at, at + HOUR_MS, usage, users)
         night += DAY
 
 
@@ -89,7 +99,8 @@ def _sum(night: datetime.date, rows: Sequence[RegionDay]) -> RegionDay | None:
         night,
         OTHER,
         sum(row.users for row in rows),
+        sum(row.users_estimated for row in rows),
         sum(row.usage for row in rows),
-        sum(row.usage_estimated for row in rows),
+        None,
         tuple(map(sum, zip(*(row.hours for row in rows), strict=True))),
     )

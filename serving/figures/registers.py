@@ -70,7 +70,7 @@ class MeterRegisters:
         self._offset = newest_row.register_offset if newest_row else 0
         # A row of an older night tells what the month cost up to that night's end.
         up_to_date = newest_row is not None and newest_row.night_ms + DAY_MS == self._until
-        self.month_cost = newest_row.month_cost if newest_row and up_to_date else None
+        self._month_cost = newest_row.month_cost if newest_row and up_to_date else None
         self._at_until = self._truth_as_of(self._until) if self._until else None
         self._falls = self._fallen()
         self.newest = self._newest()
@@ -79,6 +79,15 @@ class MeterRegisters:
     def known(self) -> bool:
         """Whether any heartbeat of the meter is known."""
         return self.newest is not None or bool(self._rows)
+
+    def month_cost_since(self, month_start: int) -> int | None:
+        """Return what the energy of the month that began then cost up to T, in micro-cents, if it is told.
+
+        What is told by a T before that is of another month.
+        """
+        if 0 < self._until <= month_start:
+            return 0 if self.known else None
+        return self._month_cost
 
     def as_of(self, instant: int) -> Register | None:
         """Return the register as of an instant (ms since 1970), or None where no layer knows it."""

@@ -1,4 +1,4 @@
-"""A meter's month so far with its forecast, and the same day of last week: pure, on the lambda equation."""
+"""A meter's day so far beside other days, and its month with a forecast: pure, on the lambda equation."""
 
 import datetime
 import itertools
@@ -7,15 +7,14 @@ from typing import NamedTuple
 from infra.contracts.durations import DAY_MS, HOUR_MS
 from serving.figures.figure import Figure, judged_now
 from serving.figures.household import usage_between
-from serving.figures.local_days import LocalDay, local_date, local_day, midnight
+from serving.figures.local_days import at_clock, local_clock, local_date, local_day, midnight
 from serving.figures.registers import MeterRegisters
-from serving.figures.usage_range import DAY, DateRange
+from serving.figures.usage_range import DAY, DateRange, next_month
 
 # A month, or the days of the mean, whichever reach further back; and a night before them.
 LOOK_BACK_DAYS = 33
 MEAN_DAYS_MAX, MEAN_DAYS_MIN = 28, 3
 WEEK = 7 * DAY
-CLOCK = slice(11, 16)  # of a local time
 
 
 class Month(NamedTuple):
@@ -31,12 +30,24 @@ class Month(NamedTuple):
     days_counted: int
 
 
+class SoFar(NamedTuple):
+    """Usage of today and of other days from midnight until their clocks show what it was at `until`.
+
+    `until` is the end of the last full hour of today that is known, today's midnight where none is.
+    """
+
+    until: int
+    today: int | None
+    yesterday: int | None
+    week_ago: int | None
+
+
 class Summary(NamedTuple):
     """What is told of a meter beside today and yesterday."""
 
+    so_far: SoFar
     week_ago: datetime.date
     week_ago_usage: int | None
-    week_ago_until_same_hour: int | None
     month: Month
 
 
@@ -44,29 +55,39 @@ def summarised(registers: MeterRegisters, truth_until: int, zone: str, now_ms: i
     """Return a meter's summary at an instant; `truth_until` is T, 0 where no night is known."""
     today = local_date(now_ms, zone)
     before = local_day(today - WEEK, zone)
-    day = local_day(today, zone)
-    passed = (now_ms - day.start) // HOUR_MS
-    same_hour = _same_hour(before, day.labels[passed], before.start + passed * HOUR_MS)
     return Summary(
+        _so_far(registers, today, zone, now_ms),
         today - WEEK,
         _whole(usage_between(registers, before.start, before.end, zone)),
-        _whole(usage_between(registers, before.start, same_hour, zone)) if passed else 0,
         _month(registers, truth_until, today, zone, now_ms),
     )
 
 
-def _same_hour(day: LocalDay, label: str, otherwise: int) -> int:
-    """Return when the clock of another day shows the hour of a label; it may skip that one."""
-    clock = label[CLOCK]
-    shown = (at for at, one in zip(day.hours, day.labels, strict=True) if one[CLOCK] == clock)
-    return next(shown, min(otherwise, day.end))
+def _so_far(registers: MeterRegisters, today: datetime.date, zone: str, now_ms: int) -> SoFar:
+    start = midnight(today, zone)
+    known_until = min(now_ms, registers.newest[0]) if registers.newest else start
+    until = start + max(0, known_until - start) // HOUR_MS * HOUR_MS
+    if until == start:
+        return SoFar(start, None, None, None)
+    clock = local_clock(until, zone)
+
+    def usage(date: datetime.date, end: int) -> int | None:
+        return _whole(usage_between(registers, midnight(date, zone), end, zone))
+
+    yesterday, week_ago = today - DAY, today - WEEK
+    return SoFar(
+        until,
+        usage(today, until),
+        usage(yesterday, at_clock(yesterday, clock, zone)),
+        usage(week_ago, at_clock(week_ago, clock, zone)),
+    )
 
 
 def _month(
     registers: MeterRegisters, truth_until: int, today: datetime.date, zone: str, now_ms: int
 ) -> Month:
     first = today.replace(day=1)
-    dates = DateRange(first, (first + 31 * DAY).replace(day=1))
+    dates = DateRange(first, next_month(first))
     start, end = (midnight(date, zone) for date in dates)
     usage = judged_now(usage_between(registers, start, end, zone), start, now_ms)
     cost = _cost_so_far(registers, start, truth_until, zone)
@@ -81,8 +102,10 @@ def _cost_so_far(registers: MeterRegisters, start: int, truth_until: int, zone: 
     """Return what the month's energy up to T cost, None where a price or a register is not known."""
     if not truth_until:
         return None
-    if truth_until <= start:
-        return 0 if registers.known else None
+    # Of who moved in within the month batch tells what it cost since; the days before have no price.
+    told = registers.month_cost_since(start)
+    if told is not None or truth_until <= start:
+        return told
     figure = usage_between(registers, start, truth_until, zone)
     if figure.usage is None:
         return None

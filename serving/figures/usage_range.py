@@ -14,7 +14,7 @@ from typing import NamedTuple
 from infra.contracts.durations import HOUR_MS
 from serving.figures.figure import Figure, judged_now
 from serving.figures.household import usage_between
-from serving.figures.local_days import local_day, local_time, midnight
+from serving.figures.local_days import local_time, midnight
 from serving.figures.registers import MeterRegisters
 from serving.figures.truth import Revision
 
@@ -101,15 +101,21 @@ def spans(by: By, dates: DateRange, zone: str) -> Iterator[Span]:
     A date that a zone skipped (Pacific/Apia, 30 December 2011) has none.
     """
     if by is By.MONTH:
-        bounds = [midnight(date, zone) for date in (*_month_cuts(dates), dates.end)]
+        bounds = tuple(midnight(date, zone) for date in (*_month_cuts(dates), dates.end))
         yield from (Span(start, end) for start, end in itertools.pairwise(bounds))
         return
     date = dates.start
     while date < dates.end:
-        day = local_day(date, zone)
-        bounds = [*day.hours, day.end] if by is By.HOUR else [day.start, day.end]
+        # Years of `local_day` would make the labels of each hour, and push households' days out of the cache.
+        begin, after = midnight(date, zone), midnight(date + DAY, zone)
+        bounds = (*range(begin, after, HOUR_MS), after) if by is By.HOUR else (begin, after)
         yield from (Span(start, end) for start, end in itertools.pairwise(bounds) if start < end)
         date += DAY
+
+
+def next_month(date: datetime.date) -> datetime.date:
+    """Return the first of the month after a date's."""
+    return (date.replace(day=1) + 31 * DAY).replace(day=1)
 
 
 def usages(
@@ -156,4 +162,4 @@ def _month_cuts(dates: DateRange) -> Iterator[datetime.date]:
     date = dates.start
     while date < dates.end:
         yield date
-        date = (date.replace(day=1) + 31 * DAY).replace(day=1)
+        date = next_month(date)

@@ -96,14 +96,17 @@ def _whole(answer: UsageAnswer, end_ms: int) -> None:
 
 
 def _hour(utility: Utility, item: SpanUsage) -> ExportedHour:
-    figure = item.figure
+    figure, counted = item.figure, (item.figure.counted_from, item.figure.counted_until)
+    # A file is read when more of the hour that runs is over: all so far is not all to its reader.
+    complete = figure.complete and counted == item.span
     return ExportedHour(
         utility,
         item.span.start,
         figure.usage,
-        figure.complete,
+        complete,
         figure.quality,
         "+".join(figure.layers) or None,
         item.cost_micro,
         (item.span.end - item.span.start) // 1000,
+        None if complete or figure.usage is None else counted,
     )

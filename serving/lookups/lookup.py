@@ -109,8 +109,11 @@ class Lookup:
         :raises UserNotFound: where both answer and neither knows the user.
         :raises StoreAway: where a store is away and the other knows nothing of the user.
         """
-        live, published = await both_or_away(self._live.live_state(user), question)
-        return self._known(user, live, published, await self._masters_for([published]))
+        # Asked after it, a store that does not answer would be waited for twice.
+        (live, published), masters = await asyncio.gather(
+            both_or_away(self._live.live_state(user), question), self.masters()
+        )
+        return self._known(user, live, published, masters)
 
     def _known(
         self,

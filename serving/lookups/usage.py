@@ -21,6 +21,7 @@ from serving.figures.usage_range import (
     Span,
     SpanUsage,
     asked_range,
+    next_month,
     notes,
     resolved_range,
     spans,
@@ -57,7 +58,7 @@ class UsageAnswer:
 
 @dataclasses.dataclass(frozen=True)
 class SummaryAnswer:
-    """A household's month and the same day of last week, by utility."""
+    """A household's month, and today beside other days, by utility."""
 
     user_id: int
     known: KnownUser
@@ -69,6 +70,7 @@ class UsageLookup:
 
     def __init__(self, lookup: Lookup, truth: TruthSource) -> None:
         self._lookup, self._truth = lookup, truth
+        self._one_at_a_time = asyncio.Semaphore()
 
     async def usage(
         self,
@@ -105,15 +107,16 @@ class UsageLookup:
         today = local_date(known.now_ms, zone)
         dates = asked_range(by, start, end, today)
         begin = dates.start if since is None else local_date(since, zone)
-        stop = min(_page_end(by, begin, limit), dates.end, today + DAY)
+        end_of_begun = min(dates.end, next_month(today) if by is By.MONTH else today + DAY)
+        stop = min(_page_end(by, begin, limit), end_of_begun)
         page = [
             span
             for span in spans(by, DateRange(begin, max(begin, stop)), zone)
             if span.start <= known.now_ms and (since is None or span.start >= since)
         ]
-        more = len(page) > limit or stop < min(dates.end, today + DAY)
+        more = len(page) > limit or stop < end_of_begun
         following = page[limit].start if len(page) > limit else midnight(stop, zone)
-        items = await _usages(known, utility, page[:limit])
+        items = await self._usages(known, utility, page[:limit])
         return UsageAnswer(
             user.user_id,
             utility,
@@ -127,7 +130,7 @@ class UsageLookup:
         )
 
     async def summary(self, user: OwnedUser) -> SummaryAnswer:
-        """Return the month so far with its forecast, and the same day of last week.
+        """Return the month so far with its forecast, and today beside yesterday and a week ago.
 
         :raises UserNotFound: where both stores answer and neither knows the user.
         :raises StoreAway: where a store is away and the other knows nothing of the user.
@@ -147,16 +150,18 @@ class UsageLookup:
         }
         return SummaryAnswer(user.user_id, known, utilities)
 
+    async def _usages(self, known: KnownUser, utility: Utility, page: list[Span]) -> tuple[SpanUsage, ...]:
+        live = known.live.meters.get(utility) if known.live else None
 
-async def _usages(known: KnownUser, utility: Utility, page: list[Span]) -> tuple[SpanUsage, ...]:
-    live = known.live.meters.get(utility) if known.live else None
+        def computed() -> tuple[SpanUsage, ...]:
+            registers = MeterRegisters(known.truth, utility, live)
+            return tuple(usages(registers, page, known.household.zone, known.now_ms))
 
-    def computed() -> tuple[SpanUsage, ...]:
-        registers = MeterRegisters(known.truth, utility, live)
-        return tuple(usages(registers, page, known.household.zone, known.now_ms))
-
-    long = len(page) > ITEMS_INLINE_MAX or len(known.truth.rows) > NIGHTS_INLINE_MAX
-    return await asyncio.to_thread(computed) if long else computed()
+        if len(page) <= ITEMS_INLINE_MAX and len(known.truth.rows) <= NIGHTS_INLINE_MAX:
+            return computed()
+        # Several threads that compute would leave the one that answers others a small part of the time.
+        async with self._one_at_a_time:
+            return await asyncio.to_thread(computed)
 
 
 def _page_end(by: By, begin: datetime.date, limit: int) -> datetime.date:

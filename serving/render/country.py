@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from infra.contracts.live_state import LOAD_SLOT_MS
 from infra.contracts.utility import UTILITIES, Utility
-from serving.figures.disclosure import USERS_MIN
+from serving.figures.disclosure import USERS_MIN, amount_of_many
 from serving.figures.load import LoadPoint
 from serving.figures.local_days import utc_time
 from serving.figures.records import NightQuality, PublishedNight
@@ -30,7 +30,8 @@ def usage(answer: RegionUsageAnswer) -> Json:
             "to": utc_time(item.end),
             "usage": item.usage,
             "users": item.users,
-            "usage_estimated": item.estimated,
+            "users_estimated": item.users_estimated,
+            "usage_estimated": item.usage_estimated,
         }
         for item in answer.items
     ]
@@ -71,7 +72,7 @@ def _load_item(point: LoadPoint) -> Json:
 
 def nights(items: Sequence[PublishedNight], following: str | None, now_ms: int) -> Json:
     """Return a page of nights in the shape of `shapes_country.Nights`."""
-    few = any(users < USERS_MIN for one in items for users in one.utility_users.values())
+    few = any(map(_few_users, items))
     return {
         **_of_nights(now_ms, few),
         "items": [night(one) for one in items],
@@ -92,18 +93,20 @@ def night(one: PublishedNight) -> Json:
         "published_at": utc_time(one.published_at),
         "users": one.users,
         "heartbeats": one.heartbeats,
-        "usage": _amounts(one, one.usage),
-        "usage_estimated": _amounts(one, one.usage_estimated),
+        "usage": _amounts(one, one.usage, one.utility_users),
+        "usage_estimated": _amounts(one, one.usage_estimated, one.utility_users_estimated),
         "restated_from": str(one.restated_from),
         # More than 53 bits, which a reader of JSON may not keep.
         "checksum": str(one.checksum),
     }
 
 
-def _amounts(one: PublishedNight, amounts: Mapping[Utility, int]) -> Json:
-    """Return amounts by utility, none of which is that of few users."""
+def _amounts(one: PublishedNight, amounts: Mapping[Utility, int], users: Mapping[Utility, int]) -> Json:
+    """Return amounts of so many users by utility; none is that of few, or of a utility that few have."""
     return {
-        utility.value: amounts[utility] if one.utility_users[utility] >= USERS_MIN else None
+        utility.value: amount_of_many(users[utility], amounts[utility])
+        if one.utility_users[utility] >= USERS_MIN
+        else None
         for utility in UTILITIES
     }
 
@@ -118,7 +121,7 @@ def quality(one: PublishedNight, found: NightQuality, now_ms: int) -> Json:
                 "rule": rule.rule,
                 "count": rule.found,
                 "users": rule.users,
-                "amount": _of_many(rule.users, rule.amount),
+                "amount": amount_of_many(rule.users, rule.amount),
             }
             for rule in found.findings
         ],
@@ -129,7 +132,7 @@ def quality(one: PublishedNight, found: NightQuality, now_ms: int) -> Json:
                 "reason": count.reason,
                 "rows": count.rows,
                 "users": count.users,
-                "difference_total": _of_many(count.users, count.difference),
+                "difference_total": amount_of_many(count.users, count.difference),
             }
             for count in found.reconciliations
         ],
@@ -139,14 +142,16 @@ def quality(one: PublishedNight, found: NightQuality, now_ms: int) -> Json:
     }
 
 
-def _of_many(users: int, amount: int) -> int | None:
-    return amount if users >= USERS_MIN else None
-
-
 def _few(one: PublishedNight, found: NightQuality) -> bool:
     counts = [
-        *one.utility_users.values(),
         *(rule.users for rule in found.findings),
         *(count.users for count in found.reconciliations),
     ]
-    return any(users < USERS_MIN for users in counts)
+    return _few_users(one) or any(users < USERS_MIN for users in counts)
+
+
+def _few_users(one: PublishedNight) -> bool:
+    return any(
+        one.utility_users[utility] < USERS_MIN or 0 < one.utility_users_estimated[utility] < USERS_MIN
+        for utility in UTILITIES
+    )

@@ -2,6 +2,7 @@
 
 from infra.contracts.invoices import rounded
 from infra.contracts.utility import Utility
+from serving.figures.household import Household
 from serving.figures.local_days import local_time, utc_time
 from serving.figures.summary import Summary
 from serving.figures.usage_range import SpanUsage
@@ -39,21 +40,22 @@ def summary(answer: SummaryAnswer) -> Json:
         **freshness(answer.known),
         "notes": list(answer.known.notes),
         "utilities": {
-            utility.value: _summary(utility, found, household.currency)
-            for utility, found in answer.utilities.items()
+            utility.value: _summary(utility, found, household) for utility, found in answer.utilities.items()
         },
     }
 
 
-def _summary(utility: Utility, found: Summary, currency: str | None) -> Json:
-    month = found.month
+def _summary(utility: Utility, found: Summary, household: Household) -> Json:
+    month, so_far = found.month, found.so_far
     return {
         "unit": utility.unit,
-        "same_day_last_week": {
-            "date": str(found.week_ago),
-            "usage": found.week_ago_usage,
-            "until_same_hour": found.week_ago_until_same_hour,
+        "so_far": {
+            "until": local_time(so_far.until, household.zone),
+            "today": so_far.today,
+            "yesterday": so_far.yesterday,
+            "same_day_last_week": so_far.week_ago,
         },
+        "same_day_last_week": {"date": str(found.week_ago), "usage": found.week_ago_usage},
         "month": {
             "from": str(month.dates.start),
             "to": str(month.dates.end),
@@ -61,7 +63,7 @@ def _summary(utility: Utility, found: Summary, currency: str | None) -> Json:
             "complete": month.usage.complete,
             "cost": None if month.cost_micro is None else rounded(month.cost_micro),
             "cost_forecast": None if month.forecast_micro is None else rounded(month.forecast_micro),
-            "currency": currency,
+            "currency": household.currency,
             "days_counted": month.days_counted,
         },
     }

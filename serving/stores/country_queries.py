@@ -20,12 +20,13 @@ _USERS_SQL = f"""
     WHERE night = (SELECT MAX(night) FROM {NIGHTS_TABLE}) AND users > 0
 """
 _REGION_DAYS_SQL = f"""
-    SELECT u.night, u.region, u.users, u.usage_total, u.usage_estimated, {HOURS}
+    SELECT u.night, u.region, u.users, u.users_estimated, u.usage_total, u.usage_estimated, {HOURS}
     FROM {REGION_DAYS_TABLE} AS u WHERE u.night >= %s AND u.night < %s AND u.utility = %s
     ORDER BY u.night, u.region LIMIT {ROWS_MAX}
 """
 _COUNTRY_DAYS_SQL = f"""
-    SELECT u.night, '', SUM(u.users), SUM(u.usage_total), SUM(u.usage_estimated), {_SUMS}
+    SELECT u.night, '', SUM(u.users), SUM(u.users_estimated), SUM(u.usage_total), SUM(u.usage_estimated),
+           {_SUMS}
     FROM {REGION_DAYS_TABLE} AS u WHERE u.night >= %s AND u.night < %s AND u.utility = %s
     GROUP BY u.night ORDER BY u.night LIMIT {ROWS_MAX}
 """
@@ -79,5 +80,6 @@ def _days(rows: Rows) -> list[RegionDay]:
 
 
 def _day(row: Sequence[Any]) -> RegionDay:
-    night, region, users, usage, estimated, hours = row
-    return RegionDay(night, region, int(users), int(usage), int(estimated), Hours(hours))
+    night, region, *sums, hours = row
+    users, users_estimated, usage, usage_estimated = map(int, sums)
+    return RegionDay(night, region, users, users_estimated, usage, usage_estimated, Hours(hours))

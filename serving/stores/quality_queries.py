@@ -19,18 +19,27 @@ from serving.stores.queries import Queries, ms
 GROUPS_MAX = 500
 
 
-def _users(utility: Utility) -> str:
-    return f"""(
-        SELECT COALESCE(SUM(d.users), 0) FROM {REGION_DAYS_TABLE} AS d
-        WHERE d.night = n.night AND d.utility = '{utility.value}'
-    )"""
+def _users(column: str, utility: Utility) -> str:
+    return f"SUM(IF(d.utility = '{utility.value}', d.{column}, 0)) AS {column}_{utility.value}"
 
 
+_USERS = ", ".join(
+    _users(column, utility) for column in ("users", "users_estimated") for utility in UTILITIES
+)
+_ASKED = f"(SELECT night FROM {NIGHTS_TABLE} WHERE night < %s ORDER BY night DESC LIMIT %s)"
+# What regions tell of a night is read once for all sums.
 _NIGHTS_SQL = f"""
-    SELECT night, truth_until, published_at, users, heartbeats, electricity_wh, gas_litres, water_litres,
-           electricity_estimated_wh, gas_estimated_litres, water_estimated_litres,
-           restated_from, rows_checksum, {", ".join(map(_users, UTILITIES))}
-    FROM {NIGHTS_TABLE} AS n WHERE night < %s ORDER BY night DESC LIMIT %s
+    SELECT n.night, n.truth_until, n.published_at, n.users, n.heartbeats,
+           n.electricity_wh, n.gas_litres, n.water_litres,
+           n.electricity_estimated_wh, n.gas_estimated_litres, n.water_estimated_litres,
+           n.restated_from, n.rows_checksum,
+           sums.*
+    FROM {_ASKED} AS asked JOIN {NIGHTS_TABLE} AS n ON n.night = asked.night
+    LEFT JOIN (
+        SELECT {_USERS}, d.night AS of_night
+        FROM {_ASKED} AS some JOIN {REGION_DAYS_TABLE} AS d ON d.night = some.night GROUP BY d.night
+    ) AS sums ON sums.of_night = n.night
+    ORDER BY n.night DESC
 """
 _FINDINGS_SQL = f"""
     SELECT rule, COUNT(*), COUNT(DISTINCT user_id), SUM(amount)
@@ -56,7 +65,8 @@ class QualityQueries(Queries):
 
     async def nights(self, before: datetime.date | None, limit: int) -> Sequence[PublishedNight]:
         """See `TruthSource.nights`."""
-        rows = await self.ask(_NIGHTS_SQL, (before or datetime.date.max, limit))
+        asked = (before or datetime.date.max, limit)
+        rows = await self.ask(_NIGHTS_SQL, (*asked, *asked))
         return [_night(row) for row in rows]
 
     async def night_quality(self, night: datetime.date) -> NightQuality:
@@ -76,9 +86,11 @@ class QualityQueries(Queries):
 
 def _night(row: Sequence[Any]) -> PublishedNight:
     night, truth_until, published_at, users, heartbeats = row[:5]
-    usage, estimated = (dict(zip(UTILITIES, row[at : at + 3], strict=True)) for at in (5, 8))
-    by_utility = {utility: int(count) for utility, count in zip(UTILITIES, row[13:], strict=True)}
+    usage, usage_estimated, of_users, of_users_estimated = (
+        dict(zip(UTILITIES, (int(amount or 0) for amount in row[at : at + 3]), strict=True))
+        for at in (5, 8, 13, 16)
+    )
     return PublishedNight(
-        *(night, ms(truth_until), ms(published_at), users, heartbeats, usage, estimated),
-        *(row[11], row[12], by_utility),
+        *(night, ms(truth_until), ms(published_at), users, heartbeats, usage, usage_estimated),
+        *(row[11], row[12], of_users, of_users_estimated),
     )

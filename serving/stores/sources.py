@@ -208,7 +208,8 @@ class Guard:
 
         :raises StoreAway: where it failed, took too long, or is being left alone.
         """
-        if self._now() < self._closed_until:
+        # A clock set back must not leave the store alone for longer than a probe takes.
+        if 0 < self._closed_until - self._now() <= self._timeout_ms + max(RETRY_MS, RESPITE_MS):
             raise StoreAway(f"{self._store} is away")
         if self._failures >= FAILURES_MAX:
             self._closed_until = self._now() + self._timeout_ms + RETRY_MS

@@ -1,5 +1,6 @@
 """One user's range of nights out of MySQL, in one statement: one snapshot and one T for all its rows."""
 
+import asyncio
 import datetime
 from collections.abc import Sequence
 from typing import Any
@@ -55,9 +56,12 @@ class UsageQueries(Queries):
     ) -> tuple[Household | None, Truth]:
         """See `TruthSource.usage`."""
         # Years of one user are no reason for others to wait, nor to think that MySQL is away.
-        ask = self.ask if (last - first).days <= NEAR_DAYS_MAX else self.ask_wide
-        rows = await ask(_USAGE_SQL, (user.user_id, first, last, utility.value))
-        return _household(rows[0]), _truth(rows)
+        parameters = (user.user_id, first, last, utility.value)
+        if (last - first).days <= NEAR_DAYS_MAX:
+            rows = await self.ask(_USAGE_SQL, parameters)
+            return _household(rows[0]), _truth(rows)
+        rows = await self.ask_wide(_USAGE_SQL, parameters)
+        return _household(rows[0]), await asyncio.to_thread(_truth, rows)
 
 
 def _household(row: Sequence[Any]) -> Household | None:

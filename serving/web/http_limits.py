@@ -5,8 +5,6 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from serving.web.written_headers import WritingCycle
-
 HEAD_BYTES_MAX = 32 * 1024
 REQUEST_S_MAX = 15  # a head and its body are sent within
 TOO_LARGE = (
@@ -72,9 +70,6 @@ class BoundedHttp(HttpToolsProtocol):
                 raise ValueError("a request's head is too long")
         self._unread_bytes, self._in_head = 0, False
         super().on_headers_complete()
-        if self.cycle is not None:
-            # The protocol makes it, and has no place to say of which class.
-            self.cycle.__class__ = WritingCycle
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body, whose size the application bounds."""

@@ -1,5 +1,6 @@
 """The HTTP server of one process: it drains before it ends, and hears a balancer on a socket of its own."""
 
+import functools
 import gc
 import os
 import pathlib
@@ -8,13 +9,15 @@ import socket
 import sys
 import time
 from types import FrameType
+from typing import Any, cast
 
 import uvicorn
 from fastapi import FastAPI
 
 from serving.threads import keep_loop_to
+from serving.web.connection import Connection
 from serving.web.drain import Drain
-from serving.web.http_limits import BoundedHttp
+from serving.web.short_way import ShortWay
 
 GRACE_S = 10  # a request in flight at shutdown may take this long
 # Longer than the balancer keeps a connection that it does not use: it closes first, so no request meets a
@@ -29,7 +32,13 @@ class Server(uvicorn.Server):
     """Ends on SIGTERM after a drain of `drain_s`, on SIGINT at once; in both cases requests are answered."""
 
     def __init__(
-        self, app: FastAPI, drain: Drain, drain_s: float, forwarded_by: str, core: int | None = None
+        self,
+        app: FastAPI,
+        short_way: ShortWay,
+        drain: Drain,
+        drain_s: float,
+        forwarded_by: str,
+        core: int | None = None,
     ) -> None:
         """`forwarded_by`: with commas, other machines' proxies whose X-Forwarded-For is believed.
 
@@ -39,7 +48,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 app,
                 loop="uvloop",
-                http=BoundedHttp,
+                http=cast(Any, functools.partial(Connection, short_way=short_way)),
                 ws="none",
                 log_level="warning",
                 access_log=False,

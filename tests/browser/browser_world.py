@@ -125,10 +125,14 @@ class World:
 
     @functools.cached_property
     def nights(self) -> list[Night]:
-        """Published nights, ascending: those of the clock change, of this month, and the last ones."""
+        """Published nights, ascending: those of the clock change, of yesterday's month, and the last ones.
+
+        Where today is the first of a month of UTC, homes west of it still live the one before.
+        """
         today = datetime.datetime.fromtimestamp(self.now_ms / 1_000, datetime.UTC).date()
         dates = {self.changed, self.changed + DAY}
-        dates |= {today - DAY * back for back in range(1, max(today.day, RECENT_NIGHTS + 1))}
+        nights_of_month = (today - DAY).day
+        dates |= {today - DAY * back for back in range(1, max(nights_of_month, RECENT_NIGHTS) + 1)}
         return [Night(date) for date in sorted(dates)]
 
     def register(self, user_id: int, utility: Utility, hour: int) -> int:
@@ -204,7 +208,7 @@ class World:
         hours = [
             users * _smooth(utility, int((hour + 0.5) * HOUR_MS)) * pace // 100 for hour in _hours(night)
         ]
-        return (str(night), region, str(utility), users, sum(hours), sum(hours) // 60, *hours)
+        return (str(night), region, str(utility), users, users // 40, sum(hours), sum(hours) // 60, *hours)
 
     def _switch(self, database: Database, night: Night, days: list[tuple]) -> None:
         published_at = datetime.datetime.fromtimestamp(night.end_ms / 1_000 + 4_000, datetime.UTC)

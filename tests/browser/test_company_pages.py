@@ -2,10 +2,12 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.browser_world import EVE, FEW, REGIONS
 
+SESSION = "**/api/v1/session"
 WITH_LOAD = {"width": 1440, "height": 1275}
 
 
@@ -51,6 +53,21 @@ class TestCountry:
         expect(hours).to_have_count(24)
         expect(hours.locator("td:nth-child(3)", has_text="W")).to_have_count(24)
 
+    def test_asks_again_for_a_day_before_that_is_not_published_yet(self, see, site):
+        site.beat()
+        seen = see()
+        seen.expected.append("status of 503")
+        asked = "**/country/usage?*"
+        seen.page.route(asked, lambda route: route.fulfill(status=503), times=1)
+        page = seen.settle("/")
+
+        with page.expect_response(asked) as answered:
+            page.evaluate("dispatchEvent(new Event('online'))")  # as a minute later
+
+        assert answered.value.ok
+        page.locator("#load summary").click()
+        expect(page.locator("#load tbody td:nth-child(3)", has_text="W")).to_have_count(24)
+
     def test_as_the_readme_shows_it(self, see, site):
         site.beat()
         seen = see(size=WITH_LOAD)
@@ -75,6 +92,18 @@ class TestQuality:
 
         expect(page.locator("#tiles")).to_contain_text("estimated")
         expect(page.locator("#freshness")).to_contain_text("published")
+
+    def test_stays_at_the_night_that_was_chosen_when_it_asks_again(self, see):
+        page = see().settle("/quality")
+        nights = page.get_by_label("Night")
+        newest, before = [option.get_attribute("value") for option in nights.locator("option").all()][:2]
+        for chosen in (before, newest):
+            nights.select_option(chosen)
+            with page.expect_response(lambda answer: "/quality/nights" in answer.url):
+                page.evaluate("dispatchEvent(new Event('online'))")
+
+            expect(page.locator("#main")).to_have_attribute("aria-busy", "false")
+            expect(nights).to_have_value(chosen)
 
 
 class TestOperations:
@@ -106,6 +135,30 @@ class TestWho:
         expect(page.locator("#nav a")).to_have_text(["My household"])
         page.get_by_role("button", name="Log out").click()
         expect(page).to_have_url(re.compile("/login"))
+
+    @pytest.mark.parametrize(("offline", "reason"), [(False, "too many requests"), (True, "no connection")])
+    def test_who_could_not_be_logged_out_is_told_to_try_again(self, see, offline, reason):
+        seen = see()
+        seen.expected += ["status of 429", "status of 401", "ERR_INTERNET_DISCONNECTED"]
+        page = seen.settle("/licences")
+        page.evaluate("localStorage.setItem('meterbeat-session-until', '2999-01-01T00:00:00Z')")
+        page.reload()
+        log_out = page.get_by_role("button", name="Log out")
+        expect(log_out).to_be_visible()
+        busy = {"status": 429, "json": {"title": "Too many requests"}}
+        if not offline:
+            page.route(SESSION, lambda route: route.fulfill(**busy), times=1)
+
+        seen.context.set_offline(offline)
+        log_out.click()
+
+        told = page.get_by_role("alert").filter(visible=True)
+        expect(told).to_have_text(f"You are still logged in: {reason}. Try again.")
+        assert page.evaluate("localStorage.getItem('meterbeat-session-until')")
+        seen.context.set_offline(False)
+        page.route(SESSION, lambda route: route.fulfill(status=401), times=1)
+        log_out.click()
+        expect(page).to_have_url(re.compile("/login$"))
 
     def test_a_link_makes_nobody_somebody_else_unasked(self, see, site):
         page = see(role=None).open(f"/login#token={site.tokens['operator']}")

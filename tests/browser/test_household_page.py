@@ -12,6 +12,8 @@ from infra.contracts.utility import Utility
 from tests.browser.browser_seen import PHONE, Seen
 from tests.browser.browser_world import ADA, EVE, FAR_AWAY, GIANT, LONG_NAME, NOBODY, ZONE, hour_usage
 
+# A summary, alerts, invoices and three utilities' revisions.
+SLOW_ANSWERS = 6
 UNKNOWN = "\N{EN DASH}"
 # Counts what changes where a screen reader is told of changes.
 COUNT_TOLD = """() => {
@@ -76,6 +78,24 @@ class TestNow:
 
         expect(page.locator(".now.electricity .figure")).to_have_text("999")
         expect(page.locator("#freshness")).to_contain_text("Live")
+
+    def test_what_it_lists_stays_when_it_is_asked_for_again_in_vain(self, see):
+        seen = see()
+        seen.expected.append("status of 503")
+        page = household(seen)
+        lists = ("#alerts .alert", "#invoices .invoice", "#revisions .entries li")
+        shown = [page.locator(one).count() for one in lists]
+        slow = re.compile(r"/(summary|alerts|invoices|revisions)(\?|$)")
+        page.route(slow, lambda route: route.fulfill(status=503))
+        answered = []
+        page.on("requestfinished", lambda request: answered.extend(slow.findall(request.url)))
+
+        with page.expect_event("requestfinished", lambda _: len(answered) >= SLOW_ANSWERS):
+            page.evaluate("dispatchEvent(new Event('online'))")
+        page.evaluate("new Promise((done) => setTimeout(done))")
+
+        assert [page.locator(one).count() for one in lists] == shown
+        assert all(shown)
 
 
 class TestUsage:

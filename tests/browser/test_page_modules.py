@@ -54,6 +54,10 @@ class TestUnits:
         [
             (1_370, "W", "electricity", "1.37 kW"),
             (286, "L", "water", "76 gal"),
+            (0, "L", "water", "0 gal"),
+            (1, "L", "water", "0.26 gal"),
+            (37, "L/h", "water", "9.77 gal/h"),
+            (38, "L", "water", "10 gal"),
             (589, "L/h", "gas", "20.8 ft³/h"),
             (4_450, "L", "gas", "1.57 ccf"),
             (40_000_000, "L", "gas", "1.41 MMcf"),
@@ -132,6 +136,19 @@ class TestWords:
     )
     def test_of_a_change(self, ask, value, before, words):
         assert ask("lib/format", "change", value, before) == words
+
+    @pytest.mark.parametrize(
+        ("value", "words"),
+        [
+            (96, "4 % less than yesterday"),
+            (128, "28 % more than yesterday"),
+            (100, "the same as yesterday"),
+            (1_200, "12 times as much as yesterday"),
+            (None, None),
+        ],
+    )
+    def test_of_a_change_name_what_it_is_from(self, ask, value, words):
+        assert ask("lib/format", "changeFrom", value, 100, "yesterday") == words
 
     def test_of_money(self, ask):
         assert ask("lib/format", "money", 38_20, "USD") == "$38.20"

@@ -72,6 +72,19 @@ class TestTheSharedBucket:
         assert refused.taken == 0
         assert again == Grant(1, 0)
 
+    def test_locks_nobody_out_when_the_clock_is_set_back(self, services, subject):
+        async def ask(source):
+            an_hour_ahead_us = (int(time.time()) + 3_600) * 1_000_000
+            await source._client.set(f"rate:{subject}", an_hour_ahead_us)
+            refused = await source.take(subject, 1, 600)
+            await asyncio.sleep(refused.wait_us / 1e6 + 0.01)
+            return refused, await source.take(subject, 1, 600)
+
+        refused, again = with_sources(services.settings.redis_url, ask)
+
+        assert 0 < refused.wait_us <= 100_000
+        assert again == Grant(1, 0)
+
     def test_is_forgotten_once_it_is_full_again(self, services, subject):
         async def ask(source):
             await source.take(subject, 30, 60)

@@ -21,6 +21,7 @@ from infra.haproxy.server import (
 
 GET = b"GET %s HTTP/1.1\r\nhost: test\r\nconnection: close\r\n%s\r\n"
 POST = b"POST / HTTP/1.1\r\nhost: test\r\nconnection: close\r\n%s\r\n"
+HTTP_2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok"
 START_S_MAX = 20
 
@@ -30,6 +31,7 @@ class Process:
 
     def __init__(self, path):
         self.answer = b""
+        self.requests = 0
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen(64)
@@ -52,11 +54,12 @@ class Process:
             head = asked.recv(65_536)
             if b"/readyz" in head:
                 asked.sendall(OK)
-            elif self.answer:
-                asked.sendall(self.answer)
-            else:
+                asked.close()
                 continue
-            asked.close()
+            self.requests += 1
+            if self.answer:
+                asked.sendall(self.answer)
+                asked.close()
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +78,8 @@ def port(process, tmp_path_factory):
         port = free.getsockname()[1]
     written = configuration(folder, f"127.0.0.1:{port}", [("serving-1", process._listener.getsockname())])
     config = folder / "haproxy.cfg"
-    config.write_text(written.replace("timeout server 45s", "timeout server 500ms"))
+    hurried = written.replace("timeout server 45s", "timeout server 500ms")
+    config.write_text(hurried.replace("wait-for-body time 5s", "wait-for-body time 1s"))
     running = subprocess.Popen(
         [get_haproxy_binary(), "-db", "-f", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -124,12 +128,46 @@ def problem(answered, status):
         pytest.param(GET % (b"/", b"x: y\r\n" * HEADERS_MAX), 431, id="fields"),
         pytest.param(GET % (b"/", b"x: y\r\n" * 1_000), 431, id="many-fields"),
         pytest.param(POST % (b"content-length: %d\r\n" % (BODY_BYTES_MAX + 1)), 413, id="body"),
+        pytest.param(POST % b"content-length: 4294967297\r\n", 413, id="body-of-more-than-32-bits"),
         pytest.param(POST % b"transfer-encoding: chunked\r\n", 411, id="no-length"),
         pytest.param(GET % (b"/metrics", b""), 404, id="metrics"),
     ],
 )
 def test_what_is_too_much_is_refused_by_a_problem_document(port, sent, status):
     problem(told(port, sent), status)
+
+
+@pytest.mark.parametrize(
+    ("method", "size", "come"),
+    [(b"POST", 10, 4), (b"GET", 10, 4), (b"POST", BODY_BYTES_MAX, BODY_BYTES_MAX - 1)],
+    ids=["post", "get", "all-but-its-end"],
+)
+def test_a_body_that_does_not_come_takes_no_process_place(port, process, method, size, come):
+    process.answer = OK
+    heard = process.requests
+
+    sent = POST.replace(b"POST", method) % (b"content-length: %d\r\n" % size) + b"x" * come
+    status, _, body = told(port, sent)
+
+    assert (status.split()[1], json.loads(body)["status"]) == ("408", 408)
+    assert process.requests == heard
+
+
+@pytest.mark.parametrize("size", [10, BODY_BYTES_MAX])
+def test_a_body_of_a_permitted_size_is_passed_on(port, process, size):
+    process.answer = OK
+
+    status, _, _ = told(port, POST % (b"content-length: %d\r\n" % size) + b"x" * size)
+
+    assert status.startswith("HTTP/1.1 200")
+
+
+def test_many_requests_in_one_connection_are_refused(port, process):
+    process.answer = OK
+    heard = process.requests
+
+    assert told(port, HTTP_2)[0].startswith("HTTP/1.1 400")
+    assert process.requests == heard
 
 
 def test_what_is_not_too_much_is_passed_on(port, process):

@@ -77,6 +77,7 @@ def published(settings, database):
     estimated = [list(row) for row in rows_of(LAST)]
     for row in estimated[:2]:
         row[quality] = "E" * 24
+        row[USAGE_DAYS_COLUMNS.index("usage_estimated")] = row[USAGE_DAYS_COLUMNS.index("usage_total")]
     told = [(date, rows_of(date)) for date in DATES] + [(LAST, [tuple(row) for row in estimated])]
     for hour, (date, rows) in enumerate(told):
         nights.publish(
@@ -259,6 +260,12 @@ class TestRegions:
         assert [item["usage"] for item in country] == [
             a["usage"] + b["usage"] for a, b in zip(*shown, strict=True)
         ]
+        assert [(one["users_estimated"], one["usage_estimated"]) for one in country[-2:]] == [
+            (0, 0),
+            (2, None),
+        ]
+        assert sum(days[-1]["users_estimated"] for days in shown) == 2
+        assert {one["usage_estimated"] for days in shown for one in days} == {None}
 
     def test_are_shown_now(self, get):
         _, document, _ = get("/api/v1/regions")
@@ -281,6 +288,8 @@ class TestQuality:
         assert sum(one["rows"] for one in document["revised"]) == 2
         usage = sum(used(user, Night(LAST).start_ms, T) for user, _ in FLEET)
         assert document["usage"] == {"electricity": usage, "gas": None, "water": None}
+        # It is that of two users.
+        assert document["usage_estimated"] == {"electricity": None, "gas": None, "water": None}
 
     def test_lists_every_night_once(self, get):
         _, _, items = get("/api/v1/quality/nights?limit=10")
@@ -300,7 +309,7 @@ STATEMENTS = {
     "country_queries._USERS_SQL": (),
     "country_queries._REGION_DAYS_SQL": (FIRST, LAST, "electricity"),
     "country_queries._COUNTRY_DAYS_SQL": (FIRST, LAST, "electricity"),
-    "quality_queries._NIGHTS_SQL": (LAST, 5),
+    "quality_queries._NIGHTS_SQL": (LAST, 5, LAST, 5),
     "quality_queries._FINDINGS_SQL": (LAST,),
     "quality_queries._RECONCILIATIONS_SQL": (LAST,),
     "quality_queries._REVISED_SQL": (LAST,),

@@ -17,7 +17,7 @@ import pytest
 import urllib3
 
 from infra.haproxy import server as haproxy
-from infra.process import recorded_pid
+from infra.process import launch, recorded_pid
 from tests.support.services import Platform, running_platform
 
 PORT_BASE = 21_500
@@ -60,6 +60,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         loaded = platform.room("stream", "load", "--users", str(USERS), "--json")
         assert loaded.returncode == 0, loaded.stderr
         token = platform.ask("token", "--role", "operator")["token"]
+        # What a run of three processes leaves that was killed.
+        launch(["sleep", "600"], home / "serving-3", dict(os.environ), home)
         with (home / "serve.log").open("wb") as log:
             process = platform.start("serve", output=log)
         try:
@@ -124,6 +126,9 @@ class TestCores:
 
 
 class TestRestart:
+    def test_is_not_of_what_an_earlier_run_left(self, served):
+        assert served.pids().keys() == {"serving-1", "serving-2"}
+
     def test_in_turn_loses_no_request(self, served):
         before = served.pids()
 

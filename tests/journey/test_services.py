@@ -1,27 +1,22 @@
 """Starting, killing and missing services: what a person is told, and that nothing else is touched."""
 
-import os
-import signal
+import dataclasses
 import socket
 
 import pytest
 
 from infra import platform as services_of
 from infra.process import recorded_pid
-from tests.support.services import failed_in_one_line, running_platform
+from tests.support.services import Platform, failed_in_one_line, running_platform
 
 PORT_BASE = 23_000
+NOBODYS = f"127.0.0.1:{PORT_BASE + 4_600}"
 
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory):
     with running_platform(tmp_path_factory.mktemp("services"), port_base=PORT_BASE) as running:
         yield running
-
-
-def service(platform, name):
-    [found] = [one for one in services_of.services(platform.settings) if one.name == name]
-    return found
 
 
 def states(platform):
@@ -38,9 +33,7 @@ class TestUp:
         assert {one.name: one.pid for one in services_of.status(platform.settings)} == before
 
     def test_a_killed_service_is_reported_and_started_again(self, platform):
-        os.killpg(service(platform, "redis").pid(), signal.SIGKILL)
-        while service(platform, "redis").pid():
-            pass
+        platform.kill("redis")
 
         reported = platform.meterbeat("status", "--json")
         restarted = platform.meterbeat("up")
@@ -51,7 +44,7 @@ class TestUp:
         assert set(states(platform).values()) == {"running"}
 
     def test_a_taken_port_is_named(self, platform):
-        redis = service(platform, "redis")
+        redis = platform.service("redis")
         redis.stop()
         with socket.create_server(("127.0.0.1", redis.ports["server"])):
             done = platform.meterbeat("up")
@@ -72,26 +65,30 @@ STREAM = ["stream", "run"]
 
 
 class TestServicesAway:
+    """Nobody answers at a service's address: it is as if it was stopped, and need not be started again."""
+
     @pytest.mark.parametrize(
-        ("missing", "commands"),
+        ("setting", "address", "commands"),
         [
-            pytest.param("kafka", [SIMULATE, STREAM], id="kafka"),
-            pytest.param("s3", [SIMULATE, STREAM, ["batch", "--night", "2025-06-01"]], id="s3"),
-            pytest.param("redis", [STREAM], id="redis"),
-            pytest.param("flink-jobmanager", [["stream", "status"]], id="flink"),
+            pytest.param("kafka_bootstrap", NOBODYS, [SIMULATE, STREAM], id="kafka"),
+            pytest.param(
+                "s3_endpoint",
+                f"http://{NOBODYS}",
+                [SIMULATE, STREAM, ["batch", "--night", "2025-06-01"]],
+                id="s3",
+            ),
+            pytest.param("redis_url", f"redis://{NOBODYS}/0", [STREAM], id="redis"),
+            pytest.param("flink_rest", f"http://{NOBODYS}", [["stream", "status"], STREAM], id="flink"),
         ],
     )
-    def test_are_one_line_that_names_them_and_the_remedy(self, platform, missing, commands):
-        stopped = service(platform, missing)
-        stopped.stop()
-        try:
-            told = [platform.meterbeat(*command) for command in commands]
-        finally:
-            stopped.start()
-            stopped.wait()
+    def test_are_one_line_that_names_them_and_the_remedy(self, platform, setting, address, commands):
+        without = Platform(dataclasses.replace(platform.settings, **{setting: address}))
 
-        for done in told:
+        for command in commands:
+            done = without.meterbeat(*command)
+
             failed_in_one_line(done, code=1, says="meterbeat up")
+            assert address in " ".join(done.stderr.split())
 
 
 class TestDown:

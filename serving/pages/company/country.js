@@ -1,17 +1,17 @@
 // The country page: totals that choose the utility, the map, the ranking and the day's load.
 
-import { address, ask } from "../lib/ask.js";
 import { byId, say } from "../lib/dom.js";
 import { age, several } from "../lib/format.js";
 import { follow } from "../lib/live.js";
 import { choice, showFreshness, showNoTrouble, showTrouble, start } from "../lib/page.js";
 import { poll } from "../lib/poll.js";
-import { addDays, clock } from "../lib/times.js";
+import { clock } from "../lib/times.js";
 import { NAMES, quantityText } from "../lib/units.js";
 import { loadCard } from "./load.js";
 import { countryMap } from "./map.js";
 import { mapRows, rankedRows, showRanking } from "./ranking.js";
 import { totals } from "./totals.js";
+import { yesterdays } from "./yesterday.js";
 
 const AGAIN_MS = 60000;
 const LOAD_MS = 60000;
@@ -25,7 +25,7 @@ const showMap = countryMap(byId("map"), (words) => say(byId("map-line"), words ?
 const loads = loadCard(byId("load"));
 let newest = null;
 let load = null;
-const yesterdays = new Map();
+const yesterdayOf = yesterdays();
 
 byId("map-choice").append(choice("Shaded by", { total: "In all", meter: "By meter" }, chosen.by, (by) => {
   chosen.by = by;
@@ -63,17 +63,10 @@ function draw() {
   say(byId("map-line"), restingWords());
 }
 
-// Yesterday's hours are published once a day: they are asked for once a utility and day.
 async function showLoad() {
-  const { utility } = chosen;
-  const today = load.as_of.slice(0, 10);
-  const key = `${utility} ${today}`;
-  if (!yesterdays.has(key)) {
-    const query = { utility, by: "hour", from: addDays(today, -1), to: today };
-    const { ok, body } = await ask(address("/api/v1/country/usage", query));
-    yesterdays.set(key, ok && body.items.some((item) => item.usage !== null) ? body.items : null);
-  }
-  if (utility === chosen.utility) loads.show(load, utility, yesterdays.get(key));
+  const [{ utility }, answer] = [chosen, load];
+  const yesterday = await yesterdayOf(answer, utility);
+  if (utility === chosen.utility && answer === load) loads.show(answer, utility, yesterday);
 }
 
 // Regions of few users are told together, so that no household shows.

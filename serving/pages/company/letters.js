@@ -1,37 +1,38 @@
 // Dead letters: why each is one, its bytes, and the way back onto its topic.
 
 import { address, ask } from "../lib/ask.js";
-import { make, scrollable, table } from "../lib/dom.js";
+import { make, say, scrollable, table, whileDisabled } from "../lib/dom.js";
 import { count } from "../lib/format.js";
 import { clock } from "../lib/times.js";
 
 const LIMIT = 20;
 const PATH = "/api/v1/operations/dead-letters";
 
-// Lists letters in `host`; `more` asks for older ones, `said` tells what became of a replay.
+// Lists letters in `host`; `more` asks for older ones, `said` tells what became of that or of a replay.
 export function deadLetters(host, more, said) {
-  const letters = [];
+  // Each is kept as it is shown: its bytes may be open, its way back taken.
+  const rows = [];
   let cursor = null;
 
   async function load() {
     const { ok, body } = await ask(address(PATH, { limit: LIMIT, cursor }));
-    if (!ok) {
-      host.replaceChildren(make("p", { class: "quiet small", text: `${body.title}. ${body.detail ?? ""}` }));
-      return;
-    }
-    letters.push(...body.items);
+    const trouble = ok ? "" : `${body.title}. ${body.detail ?? ""}`;
+    if (rows.length) say(said, trouble);
+    else if (!ok) host.replaceChildren(make("p", { class: "quiet small", text: trouble }));
+    if (!ok) return;
+    rows.push(...body.items.map(row));
     cursor = body.next;
     more.hidden = !cursor;
     show();
   }
 
   function show() {
-    if (!letters.length) {
+    if (!rows.length) {
       host.replaceChildren(make("p", { class: "quiet small", text: "There is none: every message was a heartbeat." }));
       return;
     }
     const heads = ["Where", "Reason", "When (UTC)", "Bytes", "Value", make("span", { class: "unseen", text: "Way back" })];
-    host.replaceChildren(scrollable("Dead letters", table("Dead letters", heads, letters.map(row), { class: "letters", words: [1, 4] })));
+    host.replaceChildren(scrollable("Dead letters", table("Dead letters", heads, rows, { class: "letters", words: [1, 4] })));
   }
 
   function row(letter) {
@@ -49,8 +50,10 @@ export function deadLetters(host, more, said) {
     button.disabled = ok;
   }
 
-  more.addEventListener("click", load);
-  load();
+  const loadOnce = () => whileDisabled(more, load);
+  more.addEventListener("click", loadOnce);
+  addEventListener("online", () => rows.length || loadOnce());
+  loadOnce();
 }
 
 function preview({ value_preview: value }) {

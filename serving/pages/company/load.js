@@ -1,8 +1,8 @@
 // The load of the country or a region over today, beside yesterday's and today's forecast. Days are UTC days.
 
 import { lineChart } from "../charts/lines.js";
-import { make, say, scrollable, table } from "../lib/dom.js";
-import { change } from "../lib/format.js";
+import { make, say, table, tableBehind } from "../lib/dom.js";
+import { changeFrom } from "../lib/format.js";
 import { NAMES, quantityText, scaleOf } from "../lib/units.js";
 
 const STEP_MS = 300000;
@@ -16,8 +16,8 @@ export function loadCard(host) {
   const plot = make("div", { class: "chart" });
   const key = (className, text) => make("span", {}, make("span", { class: `key line ${className}` }), text);
   host.append(line, plot, make("p", { class: "legend" }, key("", "today"), key("past", "yesterday"), key("dashed", "forecast: yesterday's course at today's pace")));
-  const behind = make("div", { class: "behind" });
-  host.append(behind);
+  const behind = tableBehind("As a table");
+  host.append(behind.element);
   const draw = lineChart(plot, line);
 
   function show(answer, utility, yesterday) {
@@ -26,21 +26,19 @@ export function loadCard(host) {
     const greatest = Math.max(0, ...points.flatMap((point) => [point.today ?? 0, point.yesterday ?? 0, point.forecast ?? 0]));
     const named = points.map((point) => ({ ...point, text: words(point, unit, utility) }));
     draw(named, scaleOf(greatest, unit, utility), `${NAMES[utility]}: load of today by 5 minutes, UTC`, resting(points, unit, utility));
-    const open = behind.querySelector("details")?.open;
-    behind.replaceChildren(listed(points, unit, utility, open));
+    const caption = `${NAMES[utility]}: load by the hour, UTC`;
+    behind.show(caption, listed(caption, points, unit, utility));
   }
 
   return { show, away: ({ title }) => say(line, `The day's load is not known at the moment: ${title}.`) };
 }
 
 // The same by the hour; an hour's forecast is that of its middle.
-function listed(points, unit, utility, open) {
+function listed(caption, points, unit, utility) {
   const text = (value) => quantityText(value, unit, utility);
   const hours = points.filter((_, index) => index % 12 === 0 && index < STEPS);
   const rows = hours.map((point, hour) => [point.clock, text(point.today), text(point.yesterday ?? points[hour * 12 + 6].yesterday), text(points[hour * 12 + 6].forecast)]);
-  const caption = `${NAMES[utility]}: load by the hour, UTC`;
-  return make("details", { open }, make("summary", { text: "As a table" }),
-    scrollable(caption, table(caption, ["Hour (UTC)", "Today", "Yesterday", "Forecast"], rows)));
+  return table(caption, ["Hour (UTC)", "Today", "Yesterday", "Forecast"], rows);
 }
 
 // One point each 5 minutes of the UTC day of `as_of`, and a last one at its end. What an hour used is its mean rate, and
@@ -81,10 +79,11 @@ function resting(points, unit, utility) {
   const at = points.findLastIndex((point) => point.today !== null);
   if (at < 0) return "Nothing has been heard today.";
   const newest = points[at];
-  const told = change(newest.today, newest.yesterday ?? points[Math.floor(at / 12) * 12 + 6]?.yesterday);
+  const before = newest.yesterday ?? points[Math.floor(at / 12) * 12 + 6]?.yesterday;
+  const told = changeFrom(newest.today, before, "yesterday at that time");
   const peak = points.reduce((most, point) => ((point.forecast ?? 0) > (most?.forecast ?? 0) ? point : most), null);
   const parts = [`${quantityText(newest.today, unit, utility)} at ${newest.clock} UTC`];
-  if (told) parts.push(`${told}${told === "the same" ? " as" : " than"} yesterday at that time`);
+  if (told) parts.push(told);
   if (peak?.forecast > newest.today) parts.push(`expected peak ${quantityText(peak.forecast, unit, utility)} at about ${peak.clock}`);
   return parts.join(" · ");
 }

@@ -8,6 +8,7 @@ import { clock, dateText } from "../lib/times.js";
 import { NAMES, quantityText } from "../lib/units.js";
 
 const NIGHTS = 60;
+const AGAIN_MS = 300000;
 // What each rule of validation means, in a few words.
 const RULES = {
   gap: "silent for longer than short losses explain",
@@ -26,25 +27,39 @@ const RULES = {
 const WINNERS = { billing: "the utility's read", validated: "the meter, validated", estimated: "an estimate" };
 const UNITS = { electricity: "Wh", gas: "L", water: "L" };
 let newest = null;
+let night = new URLSearchParams(location.search).get("night"); // null: the newest, whichever that is
 
-const picker = make("select", { id: "night", "aria-label": "Night" });
-picker.addEventListener("change", () => load(picker.value));
+const picker = make("select", { id: "night", "aria-label": "Night", hidden: true });
+picker.addEventListener("change", () => {
+  night = picker.selectedIndex ? picker.value : null;
+  load();
+});
 byId("choices").append(make("label", { for: "night", class: "quiet", text: "Night" }), picker);
 start();
-load(new URLSearchParams(location.search).get("night"));
-listNights();
+again();
+setInterval(() => !document.hidden && again(), AGAIN_MS);
+addEventListener("online", again);
 document.addEventListener("units", () => newest && show(newest));
+
+// A night more is published each night, and an older one may be told anew.
+function again() {
+  load();
+  listNights();
+}
 
 async function listNights() {
   const { ok, body } = await ask(address("/api/v1/quality/nights", { limit: NIGHTS }));
-  const nights = ok ? body.items.map((item) => item.night) : [];
-  picker.replaceChildren(...nights.map((night) => make("option", { value: night, text: dateText(night, "date") })));
+  if (!ok) return;
+  const nights = body.items.map((item) => item.night);
+  picker.replaceChildren(...nights.map((one) => make("option", { value: one, text: dateText(one, "date") })));
   picker.hidden = !nights.length;
   if (newest) picker.value = newest.night;
 }
 
-async function load(night) {
-  const { ok, status, body } = await ask(address("/api/v1/quality", { night: night || null }));
+async function load() {
+  const asked = night;
+  const { ok, status, body } = await ask(address("/api/v1/quality", { night: asked || null }));
+  if (asked !== night) return;
   if (ok) show(body);
   else {
     byId("content").hidden = !newest;
@@ -74,7 +89,8 @@ function tile(name, figure, note) {
 function estimatedTile(answer, utility) {
   const text = (value) => quantityText(value, UNITS[utility], utility);
   const [usage, estimated] = [answer.usage[utility], answer.usage_estimated[utility]];
-  const made = tile(NAMES[utility], text(usage), `${share(estimated, usage)} estimated: ${text(estimated)}`);
+  const note = estimated === null ? "estimated for fewer than 15 users" : `${share(estimated, usage)} estimated: ${text(estimated)}`;
+  const made = tile(NAMES[utility], text(usage), usage === null ? "of fewer than 15 users" : note);
   made.classList.add(utility);
   made.querySelector(".name").prepend(make("span", { class: "swatch" }));
   return made;

@@ -10,6 +10,7 @@ import { usageCard } from "../usage/card.js";
 import { totals } from "./totals.js";
 
 const AGAIN_MS = 5000;
+const SLOW_MS = 300000;
 const code = decodeURIComponent(location.pathname.split("/").pop());
 const path = `/api/v1/regions/${encodeURIComponent(code)}`;
 const usage = usageCard(byId("usage"), `${path}/usage`, { tabs: ["hour", "day"], yesterday: true });
@@ -19,6 +20,8 @@ let country = null;
 
 byId("code").textContent = code;
 byId("usage").addEventListener("chosen", () => buttons.press(usage.utility));
+addEventListener("online", usage.refresh);
+setInterval(() => !document.hidden && usage.refresh(), SLOW_MS);
 start();
 poll(path, AGAIN_MS, show, fail);
 poll("/api/v1/country", AGAIN_MS, (answer) => {

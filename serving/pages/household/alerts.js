@@ -23,7 +23,7 @@ export function showAlerts(host, items, zone) {
   host.hidden = !items.length;
   const parts = [make("h2", { class: "unseen", text: "Alerts" }), ...open.map((item) => banner(item, zone))];
   if (past.length) {
-    parts.push(make("details", { class: "past" },
+    parts.push(make("details", { class: "past", open: host.querySelector(".past")?.open },
       make("summary", { text: `${past.length} earlier ${past.length === 1 ? "alert" : "alerts"}` }),
       ...past.map((item) => banner(item, zone))));
   }

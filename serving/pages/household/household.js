@@ -21,17 +21,18 @@ const userId = decodeURIComponent(location.pathname.split("/").pop());
 const path = `/api/v1/households/${encodeURIComponent(userId)}`;
 const cards = nowCards(byId("now"));
 const usage = usageCard(byId("usage"), `${path}/usage`, { exports: `${path}/export` });
-const loadInvoices = invoiceCard(byId("invoices"), `${path}/invoices`);
+const invoices = invoiceCard(byId("invoices"), `${path}/invoices`);
 let newest = null;
 let summary = null;
 let alerts = [];
-let revisions = [];
+let revisions = null;
 
 byId("place").textContent = `User ${userId}`;
 start();
 const askNow = poll(path, AGAIN_MS, show, fail);
 setInterval(() => newest && cards.tick(), 1000);
 setInterval(() => newest && !document.hidden && slowly(), SLOW_MS);
+addEventListener("online", () => newest && slowly());
 document.addEventListener("units", drawAll);
 
 function show(answer) {
@@ -95,15 +96,15 @@ function showFigures() {
   showCosts(byId("costs"), newest);
 }
 
-// What changes with an hour, a night or an alert is asked for less often.
+// What changes with an hour, a night or an alert is asked for less often. What is not answered stays as it is shown.
 async function slowly() {
   const { zone } = newest.household;
-  const [sums, told, changed] = await Promise.all([ask(`${path}/summary`), ask(`${path}/alerts`), askRevisions(`${path}/usage`, zone), loadInvoices(zone)]);
+  const [sums, told, changed] = await Promise.all([ask(`${path}/summary`), ask(`${path}/alerts`), askRevisions(`${path}/usage`, zone), invoices.refresh(zone)]);
   if (sums.ok) summary = sums.body;
   newest = summarised(newest);
   showFigures();
   if (told.ok) alerts = told.body.items;
-  revisions = changed;
+  revisions = changed ?? revisions;
   showAlerts(byId("alerts"), alerts, zone);
   showRevisions(byId("revisions"), revisions, zone);
 }
@@ -114,7 +115,7 @@ function drawAll() {
   showFigures();
   showAlerts(byId("alerts"), alerts, newest.household.zone);
   showRevisions(byId("revisions"), revisions, newest.household.zone);
-  loadInvoices(newest.household.zone);
+  invoices.draw();
 }
 
 function fail(problem) {

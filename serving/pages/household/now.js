@@ -1,8 +1,8 @@
 // The cards of now: what flows, and today against the days before it.
 
 import { moving, trace } from "../charts/moving.js";
-import { make, say } from "../lib/dom.js";
-import { age, capital, change } from "../lib/format.js";
+import { make, say, tableBehind } from "../lib/dom.js";
+import { age, capital, changeFrom } from "../lib/format.js";
 import { dateText } from "../lib/times.js";
 import { NAMES, quantity, quantityText, therms } from "../lib/units.js";
 import { hourOf, hoursTable, miniature, paired, unmeasured } from "../usage/days.js";
@@ -24,6 +24,8 @@ export function nowCards(host) {
 function card(utility) {
   const parts = Object.fromEntries(["figure", "unit", "heard", "today", "todayNote", "compares", "day", "table"].map((name) => [name, make("span", { class: name })]));
   const line = trace();
+  parts.behind = tableBehind("Hours as a table");
+  parts.table.append(parts.behind.element);
   const element = make("section", { class: `card now ${utility}`, "aria-labelledby": `now-${utility}` },
     make("div", { class: "now-head" }, make("h2", { id: `now-${utility}`, text: NAMES[utility] }), parts.heard),
     make("div", { class: "now-body" }, make("p", { class: "big" }, parts.figure, " ", parts.unit), line.element),
@@ -84,27 +86,26 @@ function showDay(parts, use, utility, at) {
   const label = `${NAMES[utility]} by hour: today ${text(use.today.usage)}, yesterday ${text(use.yesterday.usage)}`;
   const feet = make("div", { class: "feet", "aria-hidden": "true" }, ...["00", "06", "12", "18", "24"].map((foot) => make("span", { text: foot })));
   parts.day.replaceChildren(miniature(hours, label, at), feet);
-  parts.compares.replaceChildren(...compares(use, hours, text));
-  // A table that somebody reads stays where it is.
-  if (parts.table.querySelector("details")?.open) return;
-  parts.table.replaceChildren(hoursTable(label, hours, (figure) => text(figure?.usage) + (unmeasured(figure) ? ` (${figure.quality})` : "")));
+  parts.compares.replaceChildren(...compares(use, text));
+  parts.behind.show(label, hoursTable(label, hours, (figure) => text(figure?.usage) + (unmeasured(figure) ? ` (${figure.quality})` : "")));
 }
 
-// Full hours against the same hours of other days, so that a morning is not held against a day.
-function compares(use, hours, text) {
-  const running = hours.findIndex(({ one }) => !one.complete);
-  const past = running < 0 ? hours : hours.slice(0, running);
-  const until = running > 0 ? `${hourOf(hours[running].one)}:00` : null;
-  const sum = (side) => (past.length && past.every((hour) => hour[side]?.usage != null) ? past.reduce((total, hour) => total + hour[side].usage, 0) : null);
-  const [today, yesterday, week] = [sum("one"), sum("other"), use.same_day_last_week];
-  const rows = [compared("yesterday", yesterday, use.yesterday.usage, today, until, text)];
-  if (week) rows.push(compared(`last ${dateText(week.date, "weekday")}`, week.until_same_hour, week.usage, today, until, text));
+// Full hours against those of other days until their clocks showed the same, so that a morning is not held against a day.
+function compares(use, text) {
+  const { today, yesterday, same_day_last_week: week } = use;
+  // The sums come more rarely than what is now: after midnight they may still be those of the day before.
+  const sums = use.so_far?.until.startsWith(today.date) ? use.so_far : {};
+  const compared = (day, before, whole) => {
+    const words = capital(changeFrom(sums.today, before, day) ?? day);
+    const figures = [before == null ? null : `${text(before)} by ${sums.until.slice(11, 16)}`, whole];
+    return make("p", {}, words, make("small", { class: "quiet", text: figures.filter(Boolean).join(", ") }));
+  };
+  const rows = [compared("yesterday", sums.yesterday, wholeDay(yesterday, text))];
+  if (week) rows.push(compared(`last ${dateText(week.date, "weekday")}`, sums.same_day_last_week, wholeDay({ ...week, complete: true }, text)));
   return rows;
 }
 
-function compared(day, before, whole, today, until, text) {
-  const told = change(today, before);
-  const words = capital(told ? `${told} ${told === "the same" ? "as" : "than"} ${day}` : day);
-  const figures = [until && before !== null ? `${text(before)} by ${until}` : null, whole === null ? "not known" : `${text(whole)} in all`];
-  return make("p", {}, words, make("small", { class: "quiet", text: figures.filter(Boolean).join(", ") }));
+function wholeDay({ usage, complete }, text) {
+  if (usage === null) return "not known";
+  return `${text(usage)} ${complete ? "in all" : "as far as known"}`;
 }

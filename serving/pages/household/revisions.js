@@ -9,7 +9,7 @@ import { NAMES, quantityText } from "../lib/units.js";
 const DAYS = 60;
 const SHOWN = 12;
 
-// Asks for the revisions of the last days of all utilities; returns them newest first, or null where unknown.
+// Asks for the revisions of the last days of all utilities; returns them newest first, or null where that failed.
 export async function askRevisions(path, zone) {
   const to = addDays(dateIn(zone), 1);
   const query = { from: addDays(to, -DAYS), to };

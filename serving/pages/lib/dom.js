@@ -44,6 +44,33 @@ export function scrollable(label, child) {
   return make("div", { class: "scrolls", tabindex: 0, role: "group", "aria-label": label }, child);
 }
 
+// A table behind a summary, shown anew whenever its figures change: it stays as open, focused and scrolled as somebody
+// left it. Returns { element, show(label, table) }; the element is hidden until there is a table.
+export function tableBehind(words) {
+  const box = scrollable(words, "");
+  const element = make("details", { hidden: true }, make("summary", { text: words }), box);
+  function show(label, made) {
+    element.hidden = false;
+    box.setAttribute("aria-label", label);
+    box.replaceChildren(made);
+  }
+  return { element, show };
+}
+
+// Disables a button while what it began goes on, so that a second click begins nothing twice; if it had the focus, it
+// has it again after that.
+export async function whileDisabled(button, work) {
+  if (button.disabled) return;
+  const focused = document.activeElement === button;
+  button.disabled = true;
+  try {
+    await work();
+  } finally {
+    button.disabled = false;
+    if (focused && document.activeElement === document.body) button.focus({ preventScroll: true });
+  }
+}
+
 // Replaces what an element holds only if that changes its words, so that a screen reader is told of news alone.
 export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;

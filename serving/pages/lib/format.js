@@ -54,6 +54,12 @@ export function change(value, before) {
   return `${number(Math.abs(percent))} % ${percent > 0 ? "more" : "less"}`;
 }
 
+// The same with what it is held against: "4 % less than yesterday", "the same as yesterday".
+export function changeFrom(value, before, whom) {
+  const told = change(value, before);
+  return told && `${told} ${told.endsWith("more") || told.endsWith("less") ? "than" : "as"} ${whom}`;
+}
+
 export function share(part, whole) {
   if (!whole || part === null || part === undefined) return "–";
   const percent = (100 * part) / whole;

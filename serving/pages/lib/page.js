@@ -1,7 +1,7 @@
 // What all pages share: who is here, where they may go, the units, and the way out.
 
 import { ask } from "./ask.js";
-import { byId, make, say } from "./dom.js";
+import { byId, make, say, whileDisabled } from "./dom.js";
 import { capital } from "./format.js";
 import { logOut, session } from "./session.js";
 import { schemeChoice } from "./theme.js";
@@ -15,6 +15,7 @@ const PLACES = { household: [], device: [], analyst: COUNTRY, operator: [...COUN
 export async function start({ open = false } = {}) {
   document.querySelector(".title").after(
     make("p", { id: "told", class: "unseen", role: "status" }),
+    make("p", { id: "still-in", class: "notes", role: "alert", hidden: true }),
     make("section", { id: "trouble", class: "card trouble", role: "alert", hidden: true },
       make("h2", { id: "trouble-title" }), make("p", { id: "trouble-detail" })));
   byId("tools").append(...(open ? [] : [unitChoice()]), schemeChoice());
@@ -29,8 +30,20 @@ function showNavigation(who) {
     make("a", { href: path, "aria-current": path === location.pathname ? "page" : null, text: name })));
   if (who?.role === "operator") byId("nav").append(opener());
   byId("tools").append(who
-    ? make("button", { type: "button", class: "plain", text: "Log out", onclick: logOut })
+    ? wayOut()
     : make("a", { href: "/login", text: "Log in" }));
+}
+
+function wayOut() {
+  const button = make("button", { type: "button", class: "plain", text: "Log out" });
+  button.addEventListener("click", () => whileDisabled(button, async () => {
+    byId("still-in").hidden = true;
+    const problem = await logOut();
+    if (!problem) return;
+    byId("still-in").textContent = `You are still logged in: ${problem.title.toLowerCase()}. Try again.`;
+    byId("still-in").hidden = false;
+  }));
+  return button;
 }
 
 function opener() {

@@ -24,6 +24,8 @@ const LITRES = {
     water: [[1e6 * GALLON_L, 1e6 * GALLON_L, "Mgal"], [0, GALLON_L, "gal"]],
   },
 };
+// From here on a gallon has no part that anybody reads; 9.995 is where three digits come to 10.0.
+const WHOLE_GALLONS = 9.995;
 const SMALL_GAS_RATE = { metric: [0, 1, "L"], us: [0, CUBIC_FOOT_L, "ft³"] };
 
 let chosen = read();
@@ -84,7 +86,8 @@ export function inUnits(text, utility) {
 // A value in a unit that was chosen for others beside it.
 export function inScale(value, { size, name }) {
   if (value === null || value === undefined) return "–";
-  return size === 1 || name.startsWith("gal") ? number(value / size, 0) : rounded(value / size);
+  const whole = size === 1 || (name.startsWith("gal") && (!value || Math.abs(value / size) >= WHOLE_GALLONS));
+  return whole ? number(value / size, 0) : rounded(value / size);
 }
 
 // Heat is what a gas bill of the US counts; as the gas's own heat is not metered here, the average stands for it.

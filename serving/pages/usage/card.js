@@ -17,6 +17,7 @@ export function usageCard(host, path, { exports = null, tabs = Object.keys(TABS)
   const chosen = { utility: "electricity", by: "hour", date: null, compare: "before", ...remembered(tabs) };
   const heading = host.querySelector("h2").textContent.toLowerCase();
   let zone = null;
+  let newestDay = null;
   let asked = 0;
   let newest = null;
 
@@ -55,7 +56,7 @@ export function usageCard(host, path, { exports = null, tabs = Object.keys(TABS)
   }
 
   function showChoice() {
-    const newestDay = latest();
+    newestDay = latest();
     const period = periodAt(chosen.by, chosen.date);
     title.textContent = zone === "UTC" ? `${titleOf(period)}, UTC` : titleOf(period);
     host.querySelector("h2").textContent = `${NAMES[chosen.utility]} ${heading}`;
@@ -81,9 +82,11 @@ export function usageCard(host, path, { exports = null, tabs = Object.keys(TABS)
     const period = periodAt(chosen.by, chosen.date);
     const other = comparedTo(period, chosen.compare);
     const query = ({ by, from, to }) => ({ utility: chosen.utility, by, from, to });
+    const key = JSON.stringify([chosen.utility, period, other]);
     const [answer, before] = await Promise.all([askAll(path, query(period)), other && askAll(path, query(other))]);
     if (turn !== asked) return;
-    newest = { answer, before, period, other, utility: chosen.utility, zone };
+    const shown = newest?.key === key ? newest : null;
+    newest = { key, answer: orOlder(answer, shown?.answer), before: orOlder(before, shown?.before), period, other, utility: chosen.utility, zone };
     draw();
   }
 
@@ -105,11 +108,20 @@ export function usageCard(host, path, { exports = null, tabs = Object.keys(TABS)
       showChoice();
       load();
     },
-    // Asks again where what is shown still grows.
+    // Asks again where what is shown still grows, or was not answered. Whoever sees the newest day goes on with it.
     refresh() {
-      if (zone && periodAt(chosen.by, chosen.date).to > latest()) load();
+      if (!zone) return;
+      const turned = latest() !== newestDay;
+      if (turned && chosen.date === newestDay) chosen.date = latest();
+      if (turned) showChoice();
+      if (turned || periodAt(chosen.by, chosen.date).to > latest() || !newest?.answer.ok) load();
     },
   };
+}
+
+// An answer, or an older one to the same question where it failed: what is shown stays.
+function orOlder(answer, older) {
+  return answer?.ok || !older?.ok ? answer : older;
 }
 
 // What the address says of the last choice.

@@ -1,6 +1,6 @@
 // Hours of two days side by side, and what is said of figures that are not measured.
 
-import { make, shape, table } from "../lib/dom.js";
+import { shape, table } from "../lib/dom.js";
 
 // Pairs each slot of one period with the other's of the same name. A name that comes twice (an hour that the clock
 // repeats) takes its counterparts in turn; one without a counterpart (an hour that it skips) has none.
@@ -52,7 +52,5 @@ export function miniature(hours, label, now) {
 
 export function hoursTable(caption, hours, text) {
   const names = hourNames(hours.map(({ one }) => one));
-  return make("details", {},
-    make("summary", { text: "Hours as a table" }),
-    table(caption, ["Hour", "Today", "Yesterday"], hours.map(({ one, other }, index) => [names[index], text(one), text(other)])));
+  return table(caption, ["Hour", "Today", "Yesterday"], hours.map(({ one, other }, index) => [names[index], text(one), text(other)]));
 }

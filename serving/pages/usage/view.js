@@ -1,8 +1,8 @@
 // A period's usage as bars, as words and as a table; its money, its quality and what was revised.
 
 import { barChart } from "../charts/bars.js";
-import { make, scrollable, table } from "../lib/dom.js";
-import { capital, change, count, money, several } from "../lib/format.js";
+import { make, table, tableBehind } from "../lib/dom.js";
+import { capital, changeFrom, count, money, several } from "../lib/format.js";
 import { clock, dateText, readable } from "../lib/times.js";
 import { inScale, NAMES, quantityText, scaleOf, therms } from "../lib/units.js";
 import { hourNames, paired, unmeasured } from "./days.js";
@@ -15,9 +15,10 @@ const MICRO = 1e6; // a sum is of exact costs: an hour's, rounded, may be nothin
 export function usageView(chart, below) {
   const line = make("p", { class: "readout" });
   const plot = make("div", { class: "chart" });
-  const words = make("div", { class: "usage-words" });
+  const words = make("div");
+  const behind = tableBehind("As a table");
   chart.append(line, plot);
-  below.append(words);
+  below.append(make("div", { class: "usage-words" }, words, behind.element));
   const draw = barChart(plot, line);
 
   function show({ answer, before, period, other, utility, zone }) {
@@ -25,6 +26,7 @@ export function usageView(chart, below) {
       plot.hidden = true;
       draw([], { size: 1, name: "" }, `${NAMES[utility]}: no answer`, answer.body.detail ?? answer.body.title);
       words.replaceChildren();
+      behind.element.hidden = true;
       return;
     }
     const { unit, currency } = answer.body;
@@ -38,9 +40,10 @@ export function usageView(chart, below) {
     const greatest = Math.max(0, ...slots.flatMap((slot) => [Math.abs(slot.value ?? 0), Math.abs(slot.ghost ?? 0)]));
     const total = totals(pairs, told);
     plot.hidden = !pairs.some(({ one, other: past }) => one.usage !== null || past?.usage != null);
-    draw(slots, scaleOf(greatest, unit, utility), `${NAMES[utility]}, ${titleOf(period)}, by ${period.by}`, total);
-    const open = words.querySelector("details")?.open;
-    words.replaceChildren(...remarks(answer.body, items, told, period, zone), listed(pairs, told, period, open, zone));
+    const caption = `${NAMES[utility]}, ${titleOf(period)}`;
+    draw(slots, scaleOf(greatest, unit, utility), `${caption}, by ${period.by}`, total);
+    words.replaceChildren(...remarks(answer.body, items, told, period, zone));
+    behind.show(caption, listed(caption, pairs, told, period, zone));
   }
 
   return { show };
@@ -76,10 +79,15 @@ function totals(pairs, { unit, utility, currency, other, now }) {
   const priced = known.filter(({ one }) => one.cost_micro !== null && one.cost_micro !== undefined);
   const words = [quantityText(usage, unit, utility), therms(utility === "gas" ? usage : null)];
   if (priced.length) words.push(money(sum(priced, ({ one }) => one.cost_micro) / MICRO, currency) + pricedOf(known.map(({ one }) => one)));
-  const both = known.filter((pair) => Date.parse(pair.one.to) <= now && pair.one.complete !== false && pair.other?.usage != null);
-  const told = other && both.length ? change(sum(both, ({ one }) => one.usage), sum(both, (pair) => pair.other.usage)) : null;
-  if (told) words.push(`${told}${told === "the same" ? " as" : " than"} ${comparedTitle(other)}${both.length < pairs.length ? " in the same time" : ""}`);
+  // A month of three days is no measure for a whole one: both sides are known in full.
+  const both = known.filter((pair) => Date.parse(pair.one.to) <= now && full(pair.one) && full(pair.other));
+  const told = other && both.length ? changeFrom(sum(both, ({ one }) => one.usage), sum(both, (pair) => pair.other.usage), comparedTitle(other)) : null;
+  if (told) words.push(`${told}${both.length < pairs.length ? " in the same time" : ""}`);
   return words.filter(Boolean).join(" · ");
+}
+
+function full(figure) {
+  return figure?.usage != null && figure.complete !== false;
 }
 
 // How the figures are known: what is not measured, what is not validated yet, what was revised.
@@ -100,22 +108,22 @@ function remarks(answer, items, { unit, utility }, period, zone) {
 }
 
 // A table of what the items tell: a region's have users and no money.
-function listed(pairs, { unit, utility, currency, names, other }, period, open, zone) {
+function listed(caption, pairs, { unit, utility, currency, names, other }, period, zone) {
   const scale = scaleOf(Math.max(0, ...pairs.map(({ one }) => one.usage ?? 0)), unit, utility);
   const tells = (key) => pairs.some(({ one }) => !one.ahead && key in one);
+  const counted = (key) => pairs.some(({ one }) => Number.isFinite(one[key]));
   const columns = [
     [{ hour: "Hour", day: "Day", month: "Month" }[period.by], (pair, index) => names[index]],
     [`Usage, ${scale.name}`, ({ one }) => inScale(one.usage, scale)],
     other && [comparedTitle(other), (pair) => inScale(pair.other?.usage, scale)],
     tells("cost") && ["Cost", ({ one }) => money(one.cost, currency)],
     tells("users") && ["Users", ({ one }) => count(one.users)],
-    tells("users") && [`Not measured, ${scale.name}`, ({ one }) => inScale(one.usage_estimated, scale)],
+    counted("users_estimated") && ["Users with estimates", ({ one }) => count(one.users_estimated)],
+    tells("users") && counted("usage_estimated") && [`Not measured, ${scale.name}`, ({ one }) => inScale(one.usage_estimated, scale)],
     tells("quality") && ["How it is known", ({ one }) => knownHow(one, zone)],
   ].filter(Boolean);
   const rows = pairs.map((pair, index) => columns.map(([, text]) => text(pair, index)));
-  const caption = `${NAMES[utility]}, ${titleOf(period)}`;
-  const made = table(caption, columns.map(([head]) => head), rows, { class: "listed", words: tells("quality") ? [columns.length - 1] : [] });
-  return make("details", { open }, make("summary", { text: "As a table" }), scrollable(caption, made));
+  return table(caption, columns.map(([head]) => head), rows, { class: "listed", words: tells("quality") ? [columns.length - 1] : [] });
 }
 
 function knownHow(one, zone) {

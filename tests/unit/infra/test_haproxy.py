@@ -18,7 +18,7 @@ def written(folder: pathlib.Path, forwarded_by: str = "") -> str:
 
 
 class TestConfiguration:
-    @pytest.mark.parametrize("forwarded_by", ["", "192.0.2.7", "192.0.2.0/24, 2001:db8::1", "*"])
+    @pytest.mark.parametrize("forwarded_by", ["", "192.0.2.7", "192.0.2.0/24, 2001:db8::1"])
     def test_is_taken_by_haproxy(self, tmp_path, forwarded_by):
         home = tmp_path / "a home"
         home.mkdir()
@@ -37,6 +37,8 @@ class TestConfiguration:
         [
             ("", "del-header X-Forwarded-For\n"),
             ("192.0.2.7, 192.0.2.8", "del-header X-Forwarded-For unless { src 192.0.2.7 192.0.2.8 }\n"),
+            ("", "{ sc0_conn_cur gt 512 }\n"),
+            ("192.0.2.7, 192.0.2.8", "{ sc0_conn_cur gt 512 } !{ src 192.0.2.7 192.0.2.8 }\n"),
         ],
     )
     def test_believes_only_proxies_that_are_named(self, tmp_path, forwarded_by, rule):

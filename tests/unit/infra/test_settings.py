@@ -47,6 +47,15 @@ class TestSettings:
                 {"METERBEAT_SERVING_COOKIE_SECURE": "maybe"}, "neither true nor false", id="no-truth"
             ),
             pytest.param({"METERBEAT_WINDOW_S": "7"}, "must divide 60", id="window"),
+            *(
+                pytest.param({"METERBEAT_SERVING_FORWARDED_BY": told}, "name the addresses", id=name)
+                for name, told in [
+                    ("everybody", "192.0.2.7, *"),
+                    ("every-address", "0.0.0.0/0"),
+                    ("proxy-by-name", "proxy.example"),
+                    ("address-as-network", "192.0.2.7/24"),
+                ]
+            ),
         ],
     )
     def test_name_what_cannot_be_used(self, environ, says):

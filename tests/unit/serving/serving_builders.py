@@ -105,7 +105,10 @@ def a_night(night: datetime.date) -> PublishedNight:
     end = instant(night.isoformat()) + DAY_MS
     usage = dict(zip(UTILITIES, (10, 20, 30), strict=True))
     estimated, users = dict.fromkeys(UTILITIES, 1), dict.fromkeys(UTILITIES, 1_333)
-    return PublishedNight(night, end, end + 60_000, 1_333, 17_280, usage, estimated, night, 2**60 - 1, users)
+    return PublishedNight(
+        *(night, end, end + 60_000, 1_333, 17_280, usage, estimated, night, 2**60 - 1, users),
+        utility_users_estimated=dict.fromkeys(UTILITIES, 15),
+    )
 
 
 class Meter:
@@ -280,8 +283,10 @@ class InMemoryTruth:
         ):
             days = list(of_night)
             hours = tuple(map(sum, zip(*(day.hours for day in days), strict=True)))
-            users, estimated = sum(day.users for day in days), sum(day.usage_estimated for day in days)
-            sums.append(RegionDay(night, "", users, sum(hours), estimated, hours))
+            users, users_estimated, usage, estimated = (
+                sum(day[at] or 0 for day in days) for at in range(2, 6)
+            )
+            sums.append(RegionDay(night, "", users, users_estimated, usage, estimated, hours))
         return sums
 
     async def nights(self, before: datetime.date | None, limit: int) -> Sequence[PublishedNight]:

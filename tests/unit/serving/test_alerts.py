@@ -47,7 +47,18 @@ class TestFindings:
         told = alerts(found, [], LIVE, T, NOW)
 
         assert [(one.since - night, one.amount) for one in told] == [(9 * HOUR_MS, 100), (3 * HOUR_MS, 200)]
+        assert told[0].message == "Within these 2 hours the meter was silent; 100 Wh of usage are estimated."
         assert {one.severity for one in told} == {Severity.INFO}
+
+    @pytest.mark.parametrize(("heard_at", "until"), [(NOW - 3_000, T), (T - HOUR_MS, None), (None, None)])
+    def test_of_a_silence_that_ended_since_do_not_last(self, heard_at: int | None, until: int | None) -> None:
+        meter = LIVE.meters[ELECTRICITY]
+        live = heard_at and LiveState("US-NY", {ELECTRICITY: meter._replace(sent_at=heard_at)})
+        found = [Finding(T - DAY_MS, ELECTRICITY, Rule.GAP, 20, 24, 7)]
+
+        [gap] = [one for one in alerts(found, [], live or None, T, NOW) if one.kind is AlertKind.GAP]
+
+        assert gap.until == until
 
     @pytest.mark.parametrize("rule", [Rule.SPIKE, Rule.CLOCK, Rule.ROLLOVER, Rule.EXCHANGE])
     def test_that_concern_nobody_but_the_utility_are_not_told(self, rule: Rule) -> None:
@@ -120,9 +131,9 @@ class TestSilentMeter:
 
 class TestOrder:
     def test_has_what_lasts_first_and_warnings_before_the_rest(self) -> None:
-        found = [*leaks(9), Finding(T - DAY_MS, ELECTRICITY, Rule.GAP, 20, 24, 7)]
+        found = [*leaks(9), Finding(T - DAY_MS, ELECTRICITY, Rule.ZERO, 12, 24, 0)]
         silent = TestSilentMeter().silent_for(600)
 
         told = alerts(found, [], silent, T, NOW)
 
-        assert [one.kind for one in told] == [AlertKind.SILENT_METER, AlertKind.GAP, AlertKind.LEAK]
+        assert [one.kind for one in told] == [AlertKind.SILENT_METER, AlertKind.ZERO, AlertKind.LEAK]

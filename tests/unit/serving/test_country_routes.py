@@ -24,13 +24,14 @@ from serving.figures.regions import RegionMaster
 NOW = instant("2026-06-04T20:30:05")
 NIGHTS = [datetime.date(2026, 5, 1) + datetime.timedelta(days=day) for day in range(34)]
 USERS = {"US-CA": 900, "US-NY": 400, "US-VT": 30, "US-WY": 3}  # Wyoming is hidden, and Vermont with it
+ESTIMATED = 4  # users of each region
 FEW = {"US-NY": 8, "US-VT": 6}
 Ask = Callable[..., httpx.Response]
 
 
 def a_day(night: datetime.date, region: str) -> RegionDay:
     hours = tuple(USERS[region] * (hour + night.day) for hour in range(24))
-    return RegionDay(night, region, USERS[region], sum(hours), 7, hours)
+    return RegionDay(night, region, USERS[region], ESTIMATED, sum(hours), 7, hours)
 
 
 @pytest.fixture
@@ -155,11 +156,9 @@ class TestUsage:
         assert (page.from_, page.to, len(page.items)) == ("2026-05-05", "2026-06-05", 30)
         day = a_day(NIGHTS[4], "US-NY")
         assert page.items[0].from_ == "2026-05-05T00:00:00.000Z"
-        assert (page.items[0].usage, page.items[0].users, page.items[0].usage_estimated) == (
-            day.usage,
-            400,
-            7,
-        )
+        first = page.items[0]
+        assert (first.usage, first.users, first.users_estimated) == (day.usage, 400, ESTIMATED)
+        assert first.usage_estimated is None
 
     @pytest.mark.parametrize("path", [PATH, COUNTRY, PATH.replace("US-NY", "other")])
     @pytest.mark.parametrize("limit", [1, 5, 30, 1_000])
@@ -183,6 +182,18 @@ class TestUsage:
         for total, *parts in zip(country, *shown, strict=True):
             assert total["usage"] == sum(part["usage"] for part in parts)
             assert total["users"] == sum(part["users"] for part in parts)
+            assert total["users_estimated"] == sum(part["users_estimated"] for part in parts)
+
+    def test_of_the_country_tells_what_is_estimated_of_many_alone(
+        self, ask: Ask, truth: InMemoryTruth
+    ) -> None:
+        *before, last = truth.days
+        truth.days = [*before, last._replace(users_estimated=ESTIMATED - 2)]
+
+        items = ask(self.COUNTRY).json()["items"]
+
+        assert {item["usage_estimated"] for item in items[:-1]} == {7 * len(USERS)}
+        assert (items[-1]["users_estimated"], items[-1]["usage_estimated"]) == (14, None)
 
     def test_of_days_on_which_a_region_was_small_is_not_shown(self, ask: Ask, truth: InMemoryTruth) -> None:
         page = ask(self.PATH.replace("US-NY", "US-VT")).json()
@@ -268,11 +279,14 @@ class TestFewUsersInAll:
         truth = InMemoryTruth({}, {}, {code: RegionMaster(code, "America/New_York") for code in FEW})
         truth.users = {code: {ELECTRICITY: users} for code, users in FEW.items()}
         truth.days = [
-            RegionDay(night, code, users, 24 * users, 0, (users,) * 24)
+            RegionDay(night, code, users, 0, 24 * users, 0, (users,) * 24)
             for night, (code, users) in itertools.product(NIGHTS, FEW.items())
         ]
         few = dict.fromkeys(UTILITIES, 14)
-        truth.published = [a_night(night)._replace(utility_users=few) for night in reversed(NIGHTS)]
+        truth.published = [
+            a_night(night)._replace(utility_users=few, utility_users_estimated=few)
+            for night in reversed(NIGHTS)
+        ]
         truth.quality = NightQuality(
             [RuleCount("gap", 1, 1, 480)],
             [ReconciliationCount(Utility.GAS, "billing", "utility read", 1, 1, 99)],
@@ -316,6 +330,15 @@ class TestFewUsersInAll:
 
         for night in nights:
             assert set(night["usage"].values()) | set(night["usage_estimated"].values()) == {None}
+
+    def test_are_in_no_amount_of_what_was_estimated_for_them(self, ask: Ask, truth: InMemoryTruth) -> None:
+        many = dict.fromkeys(UTILITIES, 20)
+        truth.published = [one._replace(utility_users=many) for one in truth.published]
+
+        night = ask("/api/v1/quality").json()
+
+        assert set(night["usage"].values()) == {10, 20, 30}
+        assert set(night["usage_estimated"].values()) == {None}
 
     def test_are_in_no_amount_of_what_was_found(self, ask: Ask) -> None:
         document = ask("/api/v1/quality").json()

@@ -97,6 +97,23 @@ class TestExport:
             (reading.timePeriod.start.timestamp(), reading.value) for reading in readings.intervalReadings
         ] == [(start, usage) for start, usage, _ in told(ask) if usage is not None]
 
+    def test_says_of_which_hours_a_part_was_counted(self, ask, tmp_path):
+        path = tmp_path / "hours.xml"
+        query = "utility=electricity&from=2026-01-31&to=2026-04-05"
+        path.write_bytes(ask(f"{HOUSEHOLD}/export?format=espi&{query}").content)
+        text = ask(f"{HOUSEHOLD}/export?format=csv&{query}").text
+
+        rows = [row for row in csv.DictReader(io.StringIO(text, newline="")) if row["usage"]]
+        [point] = parse.parse_feed(path)
+        [readings] = point.meterReadings
+        periods = [reading.timePeriod for reading in readings.intervalReadings]
+
+        assert [row["complete"] for row in rows] == ["false", *["true"] * (len(rows) - 2), "false"]
+        first_heard_at, heard_at = START / 1000 + 1, NOW / 1000 - 5
+        assert (periods[0].start.timestamp(), periods[0].duration.total_seconds()) == (first_heard_at, 3_599)
+        assert periods[-1].start.timestamp() + periods[-1].duration.total_seconds() == heard_at
+        assert {one.duration.total_seconds() for one in periods[1:-1]} == {3_600}
+
     def test_of_every_utility_has_one_after_the_other(self, ask):
         text = ask(f"{HOUSEHOLD}/export?format=csv&from=2026-03-08&to=2026-03-09").text
 

@@ -51,6 +51,15 @@ class TestGuard:
 
         assert store.ask(2) == ["answer", "answer"]
 
+    def test_probes_though_the_clock_was_set_back(self) -> None:
+        store = Store()
+        store.error = OSError("refused")
+        store.ask(FAILURES_MAX)
+        store.error = None
+        store.now_ms -= 3_600_000
+
+        assert store.ask() == ["answer"]
+
     def test_gives_up_on_a_store_that_hangs(self) -> None:
         store = Store()
         store.delay_s = 30

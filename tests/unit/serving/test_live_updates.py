@@ -20,7 +20,8 @@ from serving_builders import (
     logged_in,
 )
 
-from infra.contracts.live_state import RegionUse
+from infra.contracts.live_state import LiveState, RegionUse
+from infra.contracts.utility import Utility
 from serving import live_feed
 from serving.access.identity import Role
 from serving.api import live as live_routes
@@ -43,8 +44,12 @@ class Live(InMemoryLive):
         self.asked += 1
         return await super().live_state(user)
 
-    def beat(self, sent_at: int) -> None:
-        self.states = {USER_ID: METER.live(sent_at)}
+    def beat(self, sent_at: int, **others: int) -> None:
+        meters = {
+            Utility(utility): METER.live(at).meters[ELECTRICITY]
+            for utility, at in {ELECTRICITY: sent_at, **others}.items()
+        }
+        self.states = {USER_ID: LiveState("US-NY", meters)}
 
 
 class Served:
@@ -55,11 +60,11 @@ class Served:
 
     @contextlib.asynccontextmanager
     async def listen(
-        self, path: str = URL, last_id: int | None = None, role: Role = Role.HOUSEHOLD
+        self, path: str = URL, last_id: str | None = None, role: Role = Role.HOUSEHOLD
     ) -> AsyncIterator[AsyncIterator[dict[str, str]]]:
         headers = logged_in(NOW, role, USER_ID if role is Role.HOUSEHOLD else None)
         if last_id is not None:
-            headers["Last-Event-ID"] = str(last_id)
+            headers["Last-Event-ID"] = last_id
         async with (
             httpx.AsyncClient(base_url=self.url, timeout=WITHIN_S) as client,
             client.stream("GET", path, headers=headers) as answer,
@@ -102,6 +107,11 @@ async def next_of(stream: AsyncIterator[dict[str, str]]) -> dict[str, str]:
         while (event := await anext(stream))["event"] == "ping":
             pass
         return event
+
+
+def newest_of(event: dict[str, str]) -> int:
+    """Return the instant that an event's id begins with."""
+    return int(event["id"].partition("-")[0])
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -156,8 +166,8 @@ class TestHousehold:
                 on.live.beat(NOW)
                 second = await next_of(stream)
 
-            assert (first["event"], int(first["id"])) == ("state", NOW - 5_000)
-            assert int(second["id"]) == NOW
+            assert (first["event"], newest_of(first)) == ("state", NOW - 5_000)
+            assert newest_of(second) == NOW
             electricity = json.loads(second["data"])["utilities"]["electricity"]
             assert electricity["sent_at"] == "2026-06-04T20:30:05.000Z"
             assert (electricity["rate"], electricity["rate_unit"], electricity["stale"]) == (700, "W", False)
@@ -166,18 +176,36 @@ class TestHousehold:
 
     def test_a_client_that_comes_back_hears_what_it_missed_and_nothing_twice(self):
         async def story() -> None:
-            heard: list[int] = []
+            heard: list[dict[str, str]] = []
             async with served() as on:
                 async with on.listen() as stream:
-                    heard.append(int((await next_of(stream))["id"]))
+                    heard.append(await next_of(stream))
                 for beat in range(1, 4):
                     on.live.beat(NOW + beat * 5_000)
-                    async with on.listen(last_id=heard[-1]) as stream:
-                        heard.append(int((await next_of(stream))["id"]))
-                    async with on.listen(last_id=heard[-1]) as stream, asyncio.timeout(WITHIN_S):
+                    async with on.listen(last_id=heard[-1]["id"]) as stream:
+                        heard.append(await next_of(stream))
+                    async with on.listen(last_id=heard[-1]["id"]) as stream, asyncio.timeout(WITHIN_S):
                         assert [(await anext(stream))["event"] for _ in range(3)] == ["ping"] * 3
 
-            assert heard == [NOW - 5_000, NOW + 5_000, NOW + 10_000, NOW + 15_000]
+            assert list(map(newest_of, heard)) == [NOW - 5_000, NOW + 5_000, NOW + 10_000, NOW + 15_000]
+
+        asyncio.run(with_limit(story()))
+
+    def test_a_client_that_comes_back_hears_of_what_is_older_than_the_newest_it_knew(self):
+        async def story() -> None:
+            async with served() as on:
+                async with on.listen() as stream:
+                    known = await next_of(stream)
+                on.live.beat(NOW - 5_000, gas=NOW - 9_000)
+                async with on.listen(last_id=known["id"]) as stream:
+                    missed = await next_of(stream)
+                on.now = NOW + 600_000
+                async with on.listen(last_id=missed["id"]) as stream:
+                    silent = await next_of(stream)
+
+            assert newest_of(known) == newest_of(missed) == newest_of(silent) == NOW - 5_000
+            assert "gas" in json.loads(missed["data"])["utilities"]
+            assert json.loads(silent["data"])["utilities"]["gas"]["stale"]
 
         asyncio.run(with_limit(story()))
 
@@ -208,7 +236,7 @@ class TestHousehold:
                 assert polls() == [f"poll {USER_ID}"]
 
                 on.live.beat(NOW)
-                assert {(await next_of(stream))["id"] for stream in streams} == {str(NOW)}
+                assert {newest_of(await next_of(stream)) for stream in streams} == {NOW}
 
         asyncio.run(with_limit(story()))
 
@@ -314,7 +342,7 @@ class TestHousehold:
                     on.live.beat(NOW)
                     state = await next_of(stream)
                 assert json.loads(nothing["data"])["utilities"] == {}
-                assert int(state["id"]) == NOW
+                assert newest_of(state) == NOW
 
         asyncio.run(with_limit(story()))
 
@@ -350,7 +378,7 @@ class TestRegions:
             async with served() as on, on.listen("/api/v1/regions/live", role=Role.ANALYST) as stream:
                 state = await next_of(stream)
 
-            assert int(state["id"]) == NOW - 4_000
+            assert newest_of(state) == NOW - 4_000
             data = json.loads(state["data"])
             assert data.keys() >= {"as_of", "country", "regions"}
 

@@ -113,7 +113,7 @@ class TestRoute:
     def truth(self) -> InMemoryTruth:
         truth = InMemoryTruth()
         truth.published = [a_night(NIGHT)]
-        truth.days = [RegionDay(NIGHT, "US-NY", 20, sum(HOURS), 0, tuple(HOURS))]
+        truth.days = [RegionDay(NIGHT, "US-NY", 20, 0, sum(HOURS), 0, tuple(HOURS))]
         return truth
 
     def test_tells_both(
@@ -142,7 +142,7 @@ class TestRoute:
         self, asking: Callable[..., Callable[..., httpx.Response]], live: InMemoryLive, truth: InMemoryTruth
     ) -> None:
         live.region_uses = {"US-NY": {ELECTRICITY: RegionUse(NOW - 4_000, 14, 14, 1, 14)}}
-        truth.days = [RegionDay(NIGHT, "US-NY", 14, sum(HOURS), 0, tuple(HOURS))]
+        truth.days = [RegionDay(NIGHT, "US-NY", 14, 0, sum(HOURS), 0, tuple(HOURS))]
 
         document = asking(live, truth, NOW)("/api/v1/country/load").json()
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
-from asgi_client import Answer, ask
 from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 from serving_builders import USER_ID, InMemoryLive, InMemoryTruth, an_access, instant, logged_in
+from wire_client import Answer, ask
 
 from serving.access.identity import Role
 from serving.access.origin import sent_from_elsewhere
@@ -290,7 +290,7 @@ class TestBounds:
     def test_of_a_body_hold_whoever_sends_it(self, asked: Asked) -> None:
         body = {"token": "x" * BODY_BYTES_MAX}
 
-        answer = asked("POST", SESSION, JSON, body)
+        answer = asked("POST", SESSION, {**JSON, "Transfer-Encoding": "chunked"}, body)
 
         assert answer.status == 413
         assert kind(answer)
@@ -308,6 +308,15 @@ class TestBounds:
 
         assert [status() for _ in range(14)] == [200] * 11 + [429] * 3
         assert asked("GET", SESSION, logged_in(NOW)).status == 200
+
+    def test_keep_nobody_from_logging_out(self, asking: Callable[..., Asked]) -> None:
+        asked = asking(per_minute=10)
+        headers = {"Authorization": f"Bearer {token()}"}
+        while asked("GET", SESSION, headers).status != 429:
+            pass
+
+        assert asked("DELETE", SESSION, headers).status == 204
+        assert asked("GET", SESSION, headers).status == 401
 
 
 def token_of(answer: Answer) -> str:

@@ -251,6 +251,19 @@ class TestMonthCost:
 
         assert use.month_cost == cost
 
+    @pytest.mark.parametrize(
+        ("now", "cost"),
+        [("2026-10-31T22:00-04:00", 7_500_000), ("2026-11-01T00:00-04:00", 0), ("2026-11-01T18:00-05:00", 0)],
+    )
+    def test_of_a_month_that_began_after_the_truth_is_nothing_yet(self, now: str, cost: int) -> None:
+        start, until = instant("2026-10-29T00:00"), instant("2026-11-01T00:00")
+        truth = Meter(start, [100] * 24 * 3).truth(*range(start, until, DAY_MS))
+        rows = tuple(row._replace(month_cost=7_500_000) for row in truth.rows)
+
+        use = electricity(dataclasses.replace(truth, rows=rows), None, instant(now))
+
+        assert use.month_cost == cost
+
 
 class TestFirstMark:
     def test_is_a_register_like_others_once_older_ones_were_dropped(self) -> None:

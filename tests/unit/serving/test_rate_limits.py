@@ -128,6 +128,17 @@ class TestALimit:
         assert (refusal.status, refusal.kind) == (429, "too-many-requests")
         assert int(refusal.headers["Retry-After"]) >= 1
 
+    def test_locks_nobody_out_when_the_clock_is_set_back(self, clock: Clock) -> None:
+        limit, _ = limited(clock, per_minute=60)
+        spent(limit, "user:1", 200)
+
+        clock.now_ms -= 3_600_000
+        _, refusal = spent(limit, "user:1", 1)
+        clock.now_ms += 1_000
+
+        assert refusal is None or refusal.headers["Retry-After"] == "1"
+        assert spent(limit, "user:1", 1) == (1, None)
+
     def test_is_that_of_all_processes_together(self, clock: Clock) -> None:
         shared = Shared(clock, 600)
         processes = [limits.Limit("requests", 600, shared, clock) for _ in range(4)]

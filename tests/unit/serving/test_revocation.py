@@ -6,7 +6,6 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
-from asgi_client import ask
 from fastapi import FastAPI
 from serving_builders import (
     USER_ID,
@@ -18,6 +17,7 @@ from serving_builders import (
     instant,
     logged_in,
 )
+from wire_client import ask
 
 from serving.access import revocation
 from serving.access.identity import Identity, Role

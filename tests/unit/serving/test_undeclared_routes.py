@@ -5,11 +5,11 @@ import json
 from typing import Any
 
 import pytest
-from asgi_client import Answer, ask
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from serving_builders import USER_ID, InMemoryLive, InMemoryTruth, an_access, instant, logged_in
 from starlette.routing import Route
+from wire_client import Answer, ask
 
 from serving.access.identity import Role
 from serving.access.policy import OPERATIONS, guarded, policy_of

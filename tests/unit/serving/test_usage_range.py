@@ -13,6 +13,7 @@ from serving_builders import ELECTRICITY, Meter, instant, without_marks_before
 from infra.contracts import price_steps
 from infra.contracts.durations import DAY_MS, HOUR_MS
 from infra.contracts.live_state import LiveMeter
+from serving.figures.local_days import local_day
 from serving.figures.registers import MeterRegisters
 from serving.figures.truth import Truth
 from serving.figures.usage_range import (
@@ -176,6 +177,13 @@ class TestCalendar:
 
         starts = ["2026-01-15", "2026-02-01", "2026-03-01", "2026-03-02"]
         assert items == [Span(instant(a), instant(b)) for a, b in itertools.pairwise(starts)]
+
+    def test_by_day_leaves_the_days_of_households_where_they_are_kept(self) -> None:
+        kept = local_day.cache_info()
+
+        list(spans(By.DAY, DateRange(date("2020-01-01"), date("2023-01-01")), "America/New_York"))
+
+        assert local_day.cache_info() == kept
 
     def test_leaves_out_a_date_that_a_zone_skipped(self) -> None:
         items = list(spans(By.DAY, DateRange(date("2011-12-29"), date("2012-01-01")), "Pacific/Apia"))

@@ -1,5 +1,6 @@
 """Usage over a range over HTTP: pages, tags, limits, and a store away."""
 
+import asyncio
 import dataclasses
 import threading
 from collections.abc import Callable
@@ -11,7 +12,9 @@ from serving_builders import ELECTRICITY, USER_ID, InMemoryLive, InMemoryTruth, 
 
 from infra.contracts.durations import DAY_MS
 from serving.api import shapes, shapes_usage
+from serving.figures.regions import RegionMaster
 from serving.lookups import usage as usage_lookup
+from serving.stores.sources import StoreAway
 
 START = instant("2026-05-01T00:00")
 NOW = instant("2026-06-04T20:30:05")
@@ -105,6 +108,33 @@ class TestUsage:
         assert [item.from_ for item in page.items][-1] == "2026-06-04T16:00:00-04:00"
         assert page.next is None
         assert a_page(ask(f"{USAGE}&from=2026-07-01&to=2026-07-05")).items == []
+
+    def test_waits_once_for_a_store_that_is_away(self, ask: Ask, truth: InMemoryTruth, monkeypatch) -> None:
+        zones_asked = asyncio.Event()
+
+        async def usage(*_: object) -> None:
+            await asyncio.wait_for(zones_asked.wait(), 5)
+            raise StoreAway("MySQL is away")
+
+        async def regions() -> dict[str, RegionMaster]:
+            zones_asked.set()
+            return {"US-NY": RegionMaster("New York", "America/New_York")}
+
+        monkeypatch.setattr(truth, "usage", usage)
+        monkeypatch.setattr(truth, "regions", regions)
+
+        page = a_page(ask(USAGE))
+
+        assert (page.zone, page.sources.mysql) == ("America/New_York", "away")
+
+    def test_a_month_that_runs_ends_with_the_month_or_the_range(self, ask: Ask) -> None:
+        last = [
+            a_page(ask(f"{USAGE}&by=month&from=2026-05-01&to={to}")).items[-1]
+            for to in ("2026-06-20", "2027-01-01")
+        ]
+
+        assert [item.to[:10] for item in last] == ["2026-06-20", "2026-07-01"]
+        assert last[0].usage == last[1].usage and last[1].complete
 
     def test_of_what_is_published_whole_is_answered_once(self, ask: Ask) -> None:
         path = f"{USAGE}&from=2026-05-10&to=2026-05-20"
