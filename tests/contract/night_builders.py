@@ -16,6 +16,7 @@ from batch.mysql_sink import NightRow, Publication
 from batch.night import Night
 from infra.contracts import master_data, nightly
 from infra.contracts.nightly import FINDINGS_COLUMNS, RECONCILIATIONS_COLUMNS, USAGE_DAYS_COLUMNS
+from infra.contracts.quality import Rule
 from infra.contracts.utility import UTILITIES, Utility
 from infra.mysql import server
 from serving.stores.mysql_source import MysqlSource
@@ -23,6 +24,8 @@ from serving.stores.mysql_source import MysqlSource
 NIGHT = Night(datetime.date(2026, 3, 28))
 NEXT = Night(datetime.date(2026, 3, 29))
 PUBLISHED_AT = datetime.datetime(2026, 3, 29, 1, 2, 3, 456_000, tzinfo=datetime.UTC)
+HOUR = datetime.timedelta(hours=1)
+LATER = PUBLISHED_AT + HOUR
 USER, NEIGHBOUR, STRANGER = 10_000_001, 10_000_002, 10_000_003
 # What a person may be called, and what breaks careless ways of writing it down.
 NAME, ADDRESS = 'Zoë "Z," O\'Neil \\ 家 🏠', "NULL"
@@ -42,6 +45,7 @@ COLUMNS = {
     nightly.HOUSEHOLDS_TABLE: nightly.HOUSEHOLDS_COLUMNS,
     nightly.REGIONS_TABLE: tuple(master_data.REGIONS_COLUMNS),
 }
+FIGURES = len(USAGE_DAYS_COLUMNS)  # of a row of usage; its versions follow
 PUBLISHED = ("nights", *COLUMNS, nightly.REGION_DAYS_TABLE)
 LEDGERS = (
     "nights_superseded",
@@ -84,6 +88,12 @@ DAYS = [
     usage_day(Utility.WATER, 1, {1: 1}, user_id=NEIGHBOUR),
 ]
 RECOUNTED = [usage_day(Utility.WATER, 900, {7: 31, 8: -880}), *DAYS[:2], *DAYS[3:]]
+FINDINGS = [(USER, str(NIGHT), "water", str(rule), 7, 9, 12) for rule in Rule]
+RECONCILED = [
+    (USER, str(NIGHT), "water", 28, -850, None, -850, "validated", "spike set aside"),
+    (NEIGHBOUR, str(NIGHT), "water", None, 1, 2, 2, "billing", "utility read"),
+]
+MORE = {"findings": FINDINGS, "reconciliations": RECONCILED}
 
 
 def own_database(services):
@@ -132,15 +142,49 @@ def everything(settings, tables=PUBLISHED):
         return found
 
 
+def all_tables(settings):
+    """Return all rows that readers see, and what is kept beside them."""
+    return everything(settings, (*PUBLISHED, *LEDGERS))
+
+
+def figures(settings, night=None):
+    """The published rows of usage, without their versions."""
+    rows = everything(settings, ["usage_days"])["usage_days"]
+    return sorted(as_sent(row) for row in rows if night is None or row[1] == night.day)
+
+
+def of_regions(settings):
+    return everything(settings, ["region_days"])["region_days"]
+
+
+def as_sent(row):
+    return (row[0], str(row[1]), *row[2:FIGURES])
+
+
 def summed_by_region(settings):
     """Return what `region_days` must hold: the sum of what is published, over each region's households."""
     sums = ", ".join(f"CAST(SUM({column}) AS SIGNED)" for column in nightly.REGION_DAYS_SUMS)
     with connected(settings) as cursor:
         cursor.execute(
-            f"SELECT night, region, utility, COUNT(*), {sums} "
+            f"SELECT night, region, utility, COUNT(*), CAST(SUM(usage_estimated <> 0) AS SIGNED), {sums} "
             "FROM usage_days JOIN households USING (user_id) GROUP BY night, region, utility"
         )
         return sorted(cursor.fetchall(), key=repr)
+
+
+@contextlib.contextmanager
+def nothing_published_after(settings):
+    """Whatever happens to nights within, regions have used what their households did; then none is left."""
+    yield
+    assert of_regions(settings) == summed_by_region(settings)
+    empty(settings)
+
+
+def empty(settings):
+    """Take back whatever was published, and what is kept beside it."""
+    with connected(settings) as cursor:
+        for table in (*PUBLISHED, *LEDGERS):
+            cursor.execute(f"TRUNCATE {table}")
 
 
 def arrow(table, rows):

@@ -15,12 +15,10 @@ from night_builders import (
     ADDRESS,
     DAYS,
     HOUSEHOLDS,
-    LEDGERS,
     NAME,
     NEIGHBOUR,
     NEXT,
     NIGHT,
-    PUBLISHED,
     PUBLISHED_AT,
     RECOUNTED,
     REGIONS,
@@ -53,9 +51,7 @@ def published(settings, database):
     """Everything that readers see once NIGHT, and nothing else, is published."""
     publish(database, NIGHT, DAYS)
     yield everything(settings)
-    with connected(settings) as cursor:
-        for table in (*PUBLISHED, *LEDGERS):
-            cursor.execute(f"TRUNCATE {table}")
+    nights.empty(settings)
 
 
 def ask(settings, question):

@@ -1,30 +1,33 @@
-"""How a night becomes the truth: whole or not at all, once, in nobody's way, and with every version kept."""
+"""How a night becomes the truth: whole or not at all, once, and with every version kept."""
 
 import contextlib
-import dataclasses
 import datetime
-import multiprocessing
 import random
-import threading
-import time
-from multiprocessing.connection import Connection
 
 import night_builders as nights
-import pymysql
 import pytest
 from night_builders import (
     DAYS,
+    FIGURES,
+    FINDINGS,
+    HOUR,
     HOUSEHOLDS,
+    LATER,
     LEDGERS,
+    MORE,
     NEIGHBOUR,
     NEXT,
     NIGHT,
-    PUBLISHED,
     PUBLISHED_AT,
+    RECONCILED,
     RECOUNTED,
     USER,
+    all_tables,
+    as_sent,
     connected,
     everything,
+    figures,
+    of_regions,
     publish,
     stage,
     summed_by_region,
@@ -32,27 +35,14 @@ from night_builders import (
 )
 
 from batch import restatements
-from batch.database_sink import Database
 from batch.mysql_sink import Publication
 from batch.night import Night, NightRefused
 from batch.restatements import Restated
 from infra.contracts import nightly
-from infra.contracts.nightly import USAGE_DAYS_COLUMNS
 from infra.contracts.quality import Rule
 from infra.contracts.utility import UTILITIES, Utility
-from infra.mysql import server
 
-WAIT_S_MAX = 60
-LOCK_WAIT_S = 2
-HOUR, DAY = datetime.timedelta(hours=1), datetime.timedelta(days=1)
-LATER = PUBLISHED_AT + HOUR
-FINDINGS = [(USER, str(NIGHT), "water", str(rule), 7, 9, 12) for rule in Rule]
-RECONCILED = [
-    (USER, str(NIGHT), "water", 28, -850, None, -850, "validated", "spike set aside"),
-    (NEIGHBOUR, str(NIGHT), "water", None, 1, 2, 2, "billing", "utility read"),
-]
-MORE = {"findings": FINDINGS, "reconciliations": RECONCILED}
-FIGURES = len(USAGE_DAYS_COLUMNS)
+DAY = datetime.timedelta(days=1)
 MOVED = [(*HOUSEHOLDS[0][:4], "US-NY", *HOUSEHOLDS[0][5:]), *HOUSEHOLDS[1:]]
 GAP_CLOSED = usage_day(Utility.GAS, 0, {12: 4, 13: 2}, quality="M" * 12 + "EE" + "M" * 10)
 
@@ -64,36 +54,8 @@ def settings(services):
 
 @pytest.fixture(autouse=True)
 def _nothing_published(settings):
-    """Whatever happened to nights in a test, regions have used what their households did."""
-    yield
-    assert of_regions(settings) == summed_by_region(settings)
-    with connected(settings) as cursor:
-        for table in (*PUBLISHED, *LEDGERS):
-            cursor.execute(f"TRUNCATE {table}")
-
-
-@pytest.fixture
-def impatient(database):
-    """The database for somebody who waits for locks but for a moment."""
-    return dataclasses.replace(database, lock_wait_s_max=LOCK_WAIT_S)
-
-
-def all_tables(settings):
-    return everything(settings, (*PUBLISHED, *LEDGERS))
-
-
-def figures(settings, night=None):
-    """The published rows of usage, without their versions."""
-    rows = everything(settings, ["usage_days"])["usage_days"]
-    return sorted(as_sent(row) for row in rows if night is None or row[1] == night.day)
-
-
-def of_regions(settings):
-    return everything(settings, ["region_days"])["region_days"]
-
-
-def as_sent(row):
-    return (row[0], str(row[1]), *row[2:FIGURES])
+    with nights.nothing_published_after(settings):
+        yield
 
 
 def naive(at):
@@ -356,7 +318,7 @@ class TestARollback:
 class TestRegions:
     def used(self, settings, night=NIGHT):
         """Users and usage by region and utility."""
-        return {row[1:3]: row[3:5] for row in of_regions(settings) if row[0] == night.day}
+        return {row[1:3]: (row[3], row[5]) for row in of_regions(settings) if row[0] == night.day}
 
     def test_have_used_what_their_households_did(self, settings, database):
         publish(database, NIGHT, [*DAYS, usage_day(Utility.GAS, 0, {3: 7}, user_id=NEIGHBOUR)])
@@ -457,189 +419,6 @@ class TestANightThatFails:
             stage(publication, database, [day])
 
 
-class TestTwoPublishers:
-    def test_at_once_are_one_and_the_other_is_told(self, settings, database):
-        with contextlib.closing(Publication(database)) as first:
-            row = stage(first, database, RECOUNTED)
-            with pytest.raises(NightRefused) as refused:
-                publish(database, NIGHT, DAYS)
-            first.switch(NIGHT, row, PUBLISHED_AT)
-
-        assert str(refused.value) == (
-            f"another night is being published into {database.name}; try again once it is done"
-        )
-        assert figures(settings) == sorted(RECOUNTED)
-
-    def test_one_after_the_other_are_both_welcome(self, database):
-        for _ in range(3):
-            Publication(database).close()
-
-
-class TestAKilledPublisher:
-    @pytest.mark.parametrize("moment", ["before", "during", "after"])
-    def test_leaves_one_night_whole_and_a_rerun_does_the_rest(self, settings, database, moment):
-        publish(database, NIGHT, DAYS, **MORE)
-        old = contents(settings)
-
-        with connected(settings) as cursor, started(database, NIGHT, RECOUNTED, moment) as publisher:
-            if moment == "during":
-                cursor.execute("BEGIN")
-                cursor.execute("SELECT * FROM regions FOR UPDATE")  # the last table must wait
-                publisher.go()
-                wait_until(lambda: waits_for_a_lock(settings))
-                assert contents(settings) == old
-            else:
-                publisher.go()
-                publisher.reached()
-            publisher.kill()
-        wait_until(lambda: may_publish(database))
-        found = contents(settings)
-        publish(database, NIGHT, RECOUNTED, LATER + HOUR)
-        new = contents(settings)
-
-        assert found == (new if moment == "after" else old)
-        assert figures(settings) == sorted(RECOUNTED)
-        assert len(everything(settings, ["usage_days_superseded"])["usage_days_superseded"]) == 1
-
-    def test_at_any_moment_shows_readers_one_night_or_the_other(self, settings, database):
-        one, other = many_days(0), many_days(1)
-        publish(database, NIGHT, one)
-        states = {True: contents(settings)}
-        publish(database, NIGHT, other, LATER)
-        states[False] = contents(settings)
-        began = time.monotonic()
-        publish(database, NIGHT, one, LATER)
-        whole_s = time.monotonic() - began
-        seen, ended = [], threading.Event()
-
-        def read():
-            while not ended.is_set():
-                seen.append(contents(settings))
-
-        reader = threading.Thread(target=read)
-        reader.start()
-        try:
-            for part in (0, 0.2, 0.4, 0.6, 0.8, 1):
-                publish(database, NIGHT, other, LATER)
-                with started(database, NIGHT, one, "after") as publisher:
-                    publisher.go()
-                    if part == 1:
-                        publisher.reached()
-                    time.sleep(part * whole_s)
-                    publisher.kill()
-                wait_until(lambda: may_publish(database))
-                assert contents(settings) in states.values()
-        finally:
-            ended.set()
-            reader.join()
-
-        assert [state for state in seen if state not in states.values()] == []
-        assert contents(settings) == states[True]
-
-
-class TestAStuckReader:
-    def test_that_only_looks_is_in_nobodys_way_and_goes_on_seeing_what_it_saw(self, settings, impatient):
-        publish(impatient, NIGHT, DAYS)
-        with connected(settings) as cursor:
-            cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
-            cursor.execute("SELECT COUNT(*) FROM nights")
-
-            publish(impatient, NIGHT, RECOUNTED, LATER)
-
-            cursor.execute("SELECT * FROM usage_days")
-            assert sorted(as_sent(row) for row in cursor.fetchall()) == sorted(DAYS)
-        assert figures(settings) == sorted(RECOUNTED)
-
-    @pytest.mark.parametrize("table", ["usage_days", "nights", "regions"])
-    @pytest.mark.parametrize(
-        ("holds", "blamed"),
-        [
-            pytest.param(("BEGIN", "SELECT * FROM {} FOR UPDATE"), "connection {} of root@", id="rows"),
-            pytest.param(("LOCK TABLES {} READ",), "LOCK TABLES", id="table"),
-        ],
-    )
-    def test_that_holds_a_lock_is_waited_for_and_then_named(self, settings, impatient, table, holds, blamed):
-        publish(impatient, NIGHT, DAYS)
-        before = all_tables(settings)
-        with connected(settings) as cursor, contextlib.closing(Publication(impatient)) as publication:
-            row = stage(publication, impatient, RECOUNTED)
-            cursor.execute("SELECT CONNECTION_ID()")
-            [[reader]] = cursor.fetchall()
-            for statement in holds:
-                cursor.execute(statement.format(table))
-
-            began = time.monotonic()
-            with pytest.raises(NightRefused) as refused:
-                publication.switch(NIGHT, row, LATER)
-            waited = time.monotonic() - began
-            unchanged = all_tables(settings)
-            cursor.execute("UNLOCK TABLES")
-            cursor.execute("ROLLBACK")
-            publication.switch(NIGHT, row, LATER)
-
-        assert LOCK_WAIT_S - 1 < waited < LOCK_WAIT_S + 5
-        assert blamed.format(reader) in str(refused.value)
-        assert "\n" not in str(refused.value)
-        assert unchanged == before
-        assert figures(settings) == sorted(RECOUNTED)
-
-
-class TestBatchsUser:
-    @pytest.mark.parametrize(
-        "statement",
-        [
-            "UPDATE usage_days_superseded SET usage_total = 0",
-            "DELETE FROM usage_days_superseded",
-            "DELETE FROM nights_superseded",
-            "DELETE FROM invoices",
-            "TRUNCATE usage_days",
-            "DROP TABLE usage_days",
-            "ALTER TABLE usage_days ADD COLUMN note INT",
-            "CREATE TABLE notes (note INT)",
-            "CREATE INDEX by_total ON usage_days (usage_total)",
-            "DELETE FROM migrations",
-            "SELECT * FROM mysql.global_priv",
-            "SELECT 1 INTO OUTFILE '/tmp/outfile'",
-            "CREATE USER somebody",
-            "SELECT * FROM information_schema.innodb_trx",
-        ],
-    )
-    def test_can_do_no_more_than_a_night_needs(self, settings, database, statement):
-        publish(database, NIGHT, DAYS)
-        before = all_tables(settings)
-
-        batch = connected(settings, database.user, database.password)
-        with batch as cursor, pytest.raises(pymysql.MySQLError, match="denied"):
-            cursor.execute(statement)
-
-        assert all_tables(settings) == before
-
-    def test_loses_what_an_earlier_version_gave_it(self, settings, database):
-        name = settings.mysql_database.replace("_", "\\_")
-        with connected(settings) as cursor:
-            cursor.execute(f"GRANT ALL ON `{name}`.* TO %s@'%%'", (database.user,))
-        server.migrate(settings)
-
-        batch = connected(settings, database.user, database.password)
-        with batch as cursor, pytest.raises(pymysql.MySQLError, match="denied"):
-            cursor.execute("DROP TABLE usage_days")
-        publish(database, NIGHT, DAYS)
-
-    @pytest.mark.parametrize("user", ["serving", "stranger"])
-    def test_is_the_only_one_that_publishes(self, settings, database, user):
-        other = {
-            "serving": (settings.mysql_serving_user, settings.mysql_serving_password),
-            "stranger": ("stranger", "none"),
-        }[user]
-        wrong = dataclasses.replace(database, user=other[0], password=other[1])
-
-        with pytest.raises(NightRefused, match=r"refuses: .*denied") as refused:
-            publish(wrong, NIGHT, DAYS)
-
-        assert "\n" not in str(refused.value)
-        assert figures(settings) == []
-
-
 def test_the_tables_know_every_word_of_the_contracts(settings):
     with connected(settings) as cursor:
         words = {}
@@ -684,84 +463,3 @@ def any_days(chance, period, users):
         if chance.random() < 0.3
     ]
     return rows + earlier
-
-
-def many_days(shift):
-    return [
-        usage_day(utility, shift, dict.fromkeys(range(24), user % 100 + shift), user_id=user)
-        for user in range(USER, USER + 200)
-        for utility in UTILITIES
-    ]
-
-
-def contents(settings):
-    """What readers see of a night, without when it was published."""
-    found = everything(settings, ["nights", "usage_days", "findings"])
-    published = [(row[0], row[3:-1]) for row in found["nights"]]
-    return repr((published, sorted(row[:FIGURES] for row in found["usage_days"]), found["findings"]))
-
-
-@dataclasses.dataclass
-class Publisher:
-    """A process that stages a night, and switches it in when told to."""
-
-    process: multiprocessing.Process
-    pipe: Connection
-
-    def go(self):
-        self.pipe.send("go")
-
-    def reached(self):
-        assert self.pipe.poll(WAIT_S_MAX)
-        assert self.pipe.recv() == "there"
-
-    def kill(self):
-        self.process.kill()
-        self.process.join()
-
-
-@contextlib.contextmanager
-def started(database, night, days, moment):
-    """A publisher that has staged; at its moment it says so, and goes no further."""
-    spawn = multiprocessing.get_context("spawn")
-    here, there = spawn.Pipe()
-    process = spawn.Process(target=publisher, args=(database, night, days, moment, there))
-    process.start()
-    try:
-        assert here.poll(WAIT_S_MAX)
-        assert here.recv() == "staged"
-        yield Publisher(process, here)
-    finally:
-        process.kill()
-        process.join()
-
-
-def publisher(database: Database, night, days, moment, pipe):
-    publication = Publication(database)
-    row = stage(publication, database, days)
-    pipe.send("staged")
-    pipe.recv()
-    if moment != "before":
-        publication.switch(night, row, LATER)
-    pipe.send("there")
-    pipe.recv()
-
-
-def waits_for_a_lock(settings):
-    with connected(settings) as cursor:
-        return cursor.execute("SELECT 1 FROM information_schema.innodb_lock_waits") > 0
-
-
-def may_publish(database):
-    try:
-        Publication(database).close()
-    except NightRefused:
-        return False
-    return True
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + WAIT_S_MAX
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

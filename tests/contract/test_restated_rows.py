@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import datetime
 from typing import Any
 
 import hypothesis
@@ -11,15 +10,17 @@ import pytest
 from hypothesis import strategies as st
 from night_builders import (
     DAYS,
-    LEDGERS,
+    FIGURES,
+    HOUR,
     NEIGHBOUR,
     NEXT,
     NIGHT,
-    PUBLISHED,
     PUBLISHED_AT,
     USER,
-    connected,
+    all_tables,
+    empty,
     everything,
+    of_regions,
     publish,
     summed_by_region,
     usage_day,
@@ -30,9 +31,6 @@ from batch.mysql_sink import Publication
 from infra.contracts.nightly import USAGE_DAYS_COLUMNS
 from infra.contracts.utility import Utility
 
-HOUR = datetime.timedelta(hours=1)
-FIGURES = len(USAGE_DAYS_COLUMNS)
-TABLES = (*PUBLISHED, *LEDGERS)
 THIRD = NEXT.next
 PERIOD = (NIGHT, NEXT, THIRD)
 EXAMPLES, OPERATIONS_MAX = 15, 9
@@ -49,19 +47,8 @@ def settings(services):
 
 @pytest.fixture(autouse=True)
 def _nothing_published(settings):
-    yield
-    assert of_regions(settings) == summed_by_region(settings)
-    empty(settings)
-
-
-def empty(settings):
-    with connected(settings) as cursor:
-        for table in TABLES:
-            cursor.execute(f"TRUNCATE {table}")
-
-
-def of_regions(settings):
-    return everything(settings, ["region_days"])["region_days"]
+    with nights.nothing_published_after(settings):
+        yield
 
 
 def figures(settings, night=None):
@@ -212,9 +199,9 @@ def test_whatever_happens_what_was_said_last_by_what_stands_is_published(setting
             run(database, night, last[night], hour(number))
             model.publish(night, last[night], hour(number))
         if what == "again" and night in last:
-            before = everything(settings, TABLES)
+            before = all_tables(settings)
             run(database, night, last[night], hour(number) + HOUR / 2)
-            assert everything(settings, TABLES) == before
+            assert all_tables(settings) == before
         assert published(settings) == (sorted(map(str, model.nights)), model.published())
         assert of_regions(settings) == summed_by_region(settings)
 

@@ -26,10 +26,9 @@ from infra.contracts.quality import FAULT_RULES, Quality, Rule
 from infra.contracts.utility import UTILITIES
 from infra.s3.server import client
 from tests.support.archive import day_files
-from tests.support.nights import STORES_ONLY, cursor_of
-from tests.support.services import running_platform
+from tests.support.nights import cursor_of
+from tests.support.services import Platform
 
-PORT_BASE = 22_000
 USERS, SEED = (
     40,
     2,
@@ -71,18 +70,17 @@ class Published:
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory):
-    home = tmp_path_factory.mktemp("faults")
-    with running_platform(home, port_base=PORT_BASE, **STORES_ONLY) as platform:
-        fleet = ("--users", str(USERS), "--seed", str(SEED))
-        for night in NIGHTS:
-            wrong = ("--faults", FAULTS, "--meter-faults", METER_FAULTS)
-            done = platform.room("simulator", "archive", "--night", night, *fleet, *wrong)
-            assert done.returncode == 0, done.stderr
-        period = ("--from", NIGHTS[0], "--to", NIGHTS[-1])
-        done = platform.room("batch", "backfill", *period, "--no-compact", "--json")
+def published(stores_of):
+    stores = stores_of({})
+    platform = Platform(stores.settings)
+    fleet = ("--users", str(USERS), "--seed", str(SEED))
+    for night in NIGHTS:
+        wrong = ("--faults", FAULTS, "--meter-faults", METER_FAULTS)
+        done = platform.room("simulator", "archive", "--night", night, *fleet, *wrong)
         assert done.returncode == 0, done.stderr
-        yield Published(platform)
+    with stores.of_many_rows():
+        stores.ask("backfill", "--from", NIGHTS[0], "--to", NIGHTS[-1], "--no-compact")
+    return Published(platform)
 
 
 def master(platform, path):

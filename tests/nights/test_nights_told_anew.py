@@ -13,7 +13,7 @@ from infra.contracts.heartbeat import USER_ID_MIN
 from infra.contracts.price_steps import decode, hour_costs
 from infra.contracts.utility import UTILITIES, Utility
 from simulator.master_data import master_tables
-from tests.support.nights import BEATS_AN_HOUR, REGISTER_FIRST, Stores, beats
+from tests.support.nights import BEATS_AN_HOUR, REGISTER_FIRST, SELDOM, Stores, beats
 
 FIRST, SECOND, THIRD = (Night(datetime.date(2026, 3, 28) + datetime.timedelta(days=day)) for day in range(3))
 SILENT, LATE = USER_ID_MIN, USER_ID_MIN + 1
@@ -31,11 +31,11 @@ def stores(stores_of) -> Stores:
     stores = stores_of(MASTER)
     for night in (FIRST, SECOND, THIRD):
         for utility in UTILITIES:
-            stores.archive(night, utility, beats(FIRST, night, NEIGHBOUR))
+            stores.archive(night, utility, beats(FIRST, night, NEIGHBOUR, one_in=SELDOM))
             if utility is not Utility.ELECTRICITY:
-                stores.archive(night, utility, beats(FIRST, night, SILENT))
+                stores.archive(night, utility, beats(FIRST, night, SILENT, one_in=SELDOM))
             if utility is not Utility.GAS:
-                stores.archive(night, utility, beats(FIRST, night, LATE))
+                stores.archive(night, utility, beats(FIRST, night, LATE, one_in=SELDOM))
     stores.archive(FIRST, Utility.ELECTRICITY, beats(FIRST, FIRST, SILENT, range(20)))
     stores.archive(SECOND, Utility.ELECTRICITY, beats(FIRST, SECOND, SILENT, range(6, 24), BESIDES))
     stores.archive(THIRD, Utility.ELECTRICITY, beats(FIRST, THIRD, SILENT, extra=BESIDES))

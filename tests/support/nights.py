@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pymysql
@@ -30,7 +31,7 @@ from infra.mysql import server as mysql
 from infra.s3 import server as s3
 from infra.settings import Settings
 from simulator.tables import schema_of
-from tests.support.spark import started
+from tests.support.spark import FOR_FEW_ROWS, started
 
 STORES_ONLY = {  # a platform of S3 and MySQL: what is elsewhere is not started
     "kafka_bootstrap": "elsewhere:9092",
@@ -40,12 +41,19 @@ STORES_ONLY = {  # a platform of S3 and MySQL: what is elsewhere is not started
 BEATS_AN_HOUR = 720
 INTERVAL_MS = 5_000
 PHASE_MS = 1_234
+SELDOM = 12  # one heartbeat a minute: enough of a meter that nothing happens to
 REGISTER_FIRST = 1_000_000
 TABLES = (
     *("nights", "nights_superseded", "usage_days", "usage_days_superseded", "findings"),
     *("findings_superseded", "reconciliations", "reconciliations_superseded", "households", "regions"),
     *("region_days", "usage_days_claims"),
 )
+FOR_MANY_ROWS = {  # as batch/session.py leaves it
+    "spark.sql.shuffle.partitions": "8",
+    "spark.sql.codegen.wholeStage": "true",
+    "spark.sql.codegen.factoryMode": "FALLBACK",
+    "spark.sql.adaptive.enabled": "true",
+}
 SCHEMA = schema_of(archive.COLUMNS)
 
 
@@ -120,6 +128,17 @@ class Stores:
             raise done.exception
         return Done(done.exit_code, done.stdout, done.stderr)
 
+    @contextlib.contextmanager
+    def of_many_rows(self) -> Iterator[None]:
+        """Let Spark compile its plans meanwhile and plan anew as it goes, as it does in production."""
+        for name, value in FOR_MANY_ROWS.items():
+            self.spark.conf.set(name, value)
+        try:
+            yield
+        finally:
+            for name in FOR_MANY_ROWS:
+                self.spark.conf.set(name, FOR_FEW_ROWS[name])
+
     def ask(self, *arguments: str) -> list[Any]:
         """Run a command that must succeed and return the lines of its JSON answer."""
         done = self.batch(*arguments, "--json")
@@ -182,14 +201,20 @@ def cursor_of(settings: Settings, kind: Any = pymysql.cursors.Cursor) -> Iterato
 
 
 def beats(
-    first: Night, night: Night, user_id: int, hours: Sequence[int] = range(24), extra: int = 0
+    first: Night,
+    night: Night,
+    user_id: int,
+    hours: Sequence[int] = range(24),
+    extra: int = 0,
+    one_in: int = 1,
 ) -> pa.Table:
     """Return the heartbeats of a meter in some hours of a night: a unit each 5 s since the first night.
 
-    `extra` units were used besides, before the first of these heartbeats.
+    `extra` units were used besides, before the first of these heartbeats. Where only `one_in` so many was
+    heard, the first and the last of each hour are among them: its usage is the same.
     """
     slots = np.concatenate(
-        [np.arange(hour * BEATS_AN_HOUR, (hour + 1) * BEATS_AN_HOUR) for hour in hours], dtype=np.int64
+        [hour * BEATS_AN_HOUR + heard_in_an_hour(one_in) for hour in hours], dtype=np.int64
     )
     since_first = (night.start_ms - first.start_ms) // INTERVAL_MS + slots
     columns = [
@@ -202,7 +227,13 @@ def beats(
     return pa.table(columns, names=SCHEMA.names).cast(SCHEMA)
 
 
+def heard_in_an_hour(one_in: int) -> npt.NDArray[np.int64]:
+    """Return the places, within an hour, of the heartbeats that are heard."""
+    places = np.arange(BEATS_AN_HOUR, dtype=np.int64)
+    return places[(places == 0) | (places % one_in == one_in - 1)]
+
+
 def whole_day(stores: Stores, first: Night, night: Night, users: Sequence[int]) -> None:
-    """Archive a night in which every meter of some users was heard throughout."""
+    """Archive a night in which every meter of some users was heard throughout, though seldom."""
     for utility in UTILITIES:
-        stores.archive(night, utility, *(beats(first, night, user_id) for user_id in users))
+        stores.archive(night, utility, *(beats(first, night, user_id, one_in=SELDOM) for user_id in users))

@@ -39,7 +39,7 @@ class Platform:
     def ask(self, *arguments: str) -> Any:
         """Run a meterbeat command that must succeed and return its JSON answer."""
         done = self.meterbeat(*arguments, "--json")
-        assert done.returncode == 0, f"{arguments}: {done.stderr}"
+        assert done.returncode == 0, f"{arguments}: {done.stderr}{done.stdout}"
         return json.loads(done.stdout)
 
     def start(self, *arguments: str, output: Any = subprocess.DEVNULL) -> "subprocess.Popen[bytes]":
