@@ -24,6 +24,7 @@ from stream.catch_up import CatchUp
 from stream.flink_client import FlinkAwayError, FlinkClient
 from stream.jobs import (
     ARCHIVE,
+    CHECKPOINT_S_MAX,
     FOLD,
     checkpoints_of,
     newest_checkpoint_of,
@@ -294,6 +295,7 @@ def _submit(settings: Settings, name: str, restore_from: str | None) -> None:
         parallelism=settings.stream_parallelism,
         checkpoint_dir=checkpoints_of(settings.checkpoint_dir, name),
         checkpoint_interval_s=settings.checkpoint_interval_s,
+        checkpoint_s_max=CHECKPOINT_S_MAX[name],
         restore_from=restore_from,
         parameters={
             fold_udf.REDIS_URL: settings.redis_url,

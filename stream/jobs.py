@@ -7,6 +7,10 @@ from stream.flink_client import FlinkAwayError, FlinkClient, JobStatus
 
 FOLD, ARCHIVE = "meterbeat-fold", "meterbeat-archive"  # job names, and as whom they read Kafka
 RUNNING_S_MAX = 180
+# When a task fails within a checkpoint, Flink may await in the next what nobody will ever get, and sources
+# hear of no watermarks to align by meanwhile: the fold stands still until that checkpoint is given up. The
+# archive aligns nothing.
+CHECKPOINT_S_MAX = {FOLD: 60, ARCHIVE: 300}
 
 
 def checkpoints_of(checkpoint_dir: str, name: str) -> str:

@@ -11,7 +11,7 @@ from pyflink.java_gateway import get_gateway
 
 from stream.job import MAX_PARALLELISM, ArchiveOptions, FoldOptions, build_archive, build_fold
 
-CHECKPOINT_TIMEOUT_S = 300
+HANGS_S_MAX = 1_200  # without a checkpoint; then a job begins again from its last
 
 
 class CheckpointError(RuntimeError):
@@ -28,6 +28,7 @@ class Submission:
     parallelism: int
     checkpoint_dir: str
     checkpoint_interval_s: int
+    checkpoint_s_max: int
     restore_from: str | None
     parameters: Mapping[str, str]  # read by the fold in its workers
 
@@ -112,8 +113,10 @@ def _configuration(submission: Submission) -> dict[str, str]:
         "pipeline.global-job-parameters": ",".join(f"{k}:'{v}'" for k, v in submission.parameters.items()),
         "table.local-time-zone": "UTC",
         "execution.checkpointing.interval": f"{submission.checkpoint_interval_s} s",
-        "execution.checkpointing.timeout": f"{CHECKPOINT_TIMEOUT_S} s",
-        "execution.checkpointing.tolerable-failed-checkpoints": "3",
+        "execution.checkpointing.timeout": f"{submission.checkpoint_s_max} s",
+        "execution.checkpointing.tolerable-failed-checkpoints": str(
+            HANGS_S_MAX // submission.checkpoint_s_max - 1
+        ),
         "execution.checkpointing.dir": submission.checkpoint_dir,
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         "restart-strategy.type": "exponential-delay",
